@@ -1,0 +1,1 @@
+"""What every layer may use: errors, durable files, keyed random draws, progress bars."""
