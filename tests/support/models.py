@@ -21,7 +21,7 @@ def save_tiny_sd(
     """Write a `StableDiffusionPipeline` of 0.3 M random weights to ``folder`` and return it.
 
     ``prediction_type`` is ``"epsilon"`` or ``"v_prediction"``; ``zero_snr`` rescales the schedule to a zero terminal
-    signal (DDIM); ``tiny_vae`` uses `AutoencoderTiny` in place of `AutoencoderKL`. The same arguments give the same bytes.
+    signal (DDIM); ``tiny_vae`` uses `AutoencoderTiny` in place of `AutoencoderKL`. Same arguments, same bytes.
     """
     import torch
     from diffusers import StableDiffusionPipeline
@@ -49,7 +49,9 @@ def _tokenizer() -> Any:
 
     letters = sorted(ByteLevel.alphabet())
     words = letters + [letter + "</w>" for letter in letters] + [START, END]
-    return CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=TEXT_SHAPE[0])
+    return CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=TEXT_SHAPE[0]
+    )
 
 
 def _text_encoder() -> Any:

@@ -1,0 +1,1 @@
+"""Diffusion models behind one protocol, and what of them is trained."""

@@ -1,0 +1,56 @@
+"""Credit, first half: which denoising steps are visited.
+
+``draw`` turns uniform numbers into steps, so that whoever holds the key of a draw holds its step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Uniform(BaseModel):
+    """t ~ U{0..T−1}, the choice of Diffusion-DPO (Wallace et al. 2023, arXiv:2311.12908)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["uniform"] = "uniform"
+
+    def draw(self, u: Tensor, steps: int) -> Tensor:
+        """Steps [P] (int64) from ``u`` [P] in [0, 1), float64."""
+        return _between(u, 0, steps)
+
+
+class Range(BaseModel):
+    """t ~ U{low·T..high·T−1}: a part of the schedule, such as steps 200–700 of 1000 with ``low: 0.2, high: 0.7``.
+
+    ``low`` and ``high`` are fractions of the T training steps (0 = clean, 1 = pure noise), so that a recipe means the
+    same on every schedule. At least one step is kept.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["range"] = "range"
+    low: float = Field(0.0, ge=0, lt=1)
+    high: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+    def draw(self, u: Tensor, steps: int) -> Tensor:
+        """Steps [P] (int64) from ``u`` [P] in [0, 1), float64."""
+        low = min(round(self.low * steps), steps - 1)
+        return _between(u, low, max(round(self.high * steps), low + 1))
+
+
+When = Annotated[Uniform | Range, Field(discriminator="kind")]
+
+
+def _between(u: Tensor, low: int, high: int) -> Tensor:
+    """Integers low..high−1; the clamp catches a ``u`` that rounding lifts to ``high``."""
+    return (low + (u.double() * (high - low)).long()).clamp(max=high - 1)
