@@ -1,0 +1,1 @@
+"""From scores to ordered pairs: calibrate, quality, order, cut."""

@@ -1,0 +1,69 @@
+"""Ordered pairs on disk: `RANKED/pairs.parquet` and `discarded.parquet`, row order = training order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tastemaker.base.errors import UserError
+from tastemaker.base.files import atomic_file
+
+NAME = "pairs.parquet"
+DISCARDED = "discarded.parquet"
+TEXT, FLOAT = pa.string(), pa.float32()
+SCHEMA = pa.schema(
+    [
+        *((name, TEXT) for name in ("pair_id", "prompt", "prompt_sha", "winner", "loser")),
+        *((name, FLOAT) for name in ("strength", "psi_winner", "psi_loser", "quality")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One lesson: for this prompt, the image ``winner`` (sha) was preferred to ``loser`` (sha)."""
+
+    pair_id: str
+    prompt: str
+    prompt_sha: str
+    winner: str
+    loser: str
+    strength: float
+    """1 for a plain winner; less where the judges disagreed."""
+    quality: float
+    psi_winner: float
+    psi_loser: float
+
+
+def read_pairs(ranked: Path) -> list[Pair]:
+    """The kept pairs in training order; raises `UserError` when ``ranked`` is not an output of the verb rank."""
+    columns = _read(ranked / NAME).to_pydict()
+    return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def read_settings(ranked: Path) -> dict[str, Any]:
+    """How ``ranked`` was made: ``scorer``, ``calibration``, ``cut`` and ``quality_at_cut``."""
+    metadata = _read(ranked / NAME).schema.metadata or {}
+    return {key.decode(): json.loads(value) for key, value in metadata.items()}
+
+
+def write_pairs(path: Path, table: pa.Table, settings: Mapping[str, Any]) -> None:
+    """Write rows of `SCHEMA` (discarded ones: and a ``reason``) durably; ``settings`` become metadata, as JSON."""
+    metadata = {key: json.dumps(value, allow_nan=False) for key, value in settings.items()}
+    with atomic_file(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def _read(path: Path) -> pa.Table:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; make it with: tastemaker rank DATA --scorer NAME --out {path.parent}")
+    try:
+        return pq.read_table(path).select(SCHEMA.names)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise UserError(f"{path}: not readable as ranked pairs ({error}); rank again into another --out") from None

@@ -1,0 +1,147 @@
+"""From comparisons and scores to ordered pairs: calibrate, orient, weigh, choose, write."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tastemaker.base.errors import UserError
+from tastemaker.base.files import clear_temporaries, locked, sha256_file
+from tastemaker.base.summary import fingerprint, finish, finished
+from tastemaker.rank.calibrate import Calibration, as_json, fit
+from tastemaker.rank.choose import Cut, best_first, choose
+from tastemaker.rank.pairs import DISCARDED, NAME, SCHEMA, Pair, read_pairs, read_settings, write_pairs
+from tastemaker.rank.quality import quality
+from tastemaker.score.scores import NAME as SCORES
+from tastemaker.score.scores import Scores, find_scorer, read_scores, scores_folder
+
+__all__ = ["Cut", "Pair", "rank", "read_pairs", "read_settings"]
+
+REASONS = ("cut", "tie", "unscored")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """n comparisons with a winner's and a loser's ψ; a tie has its two images in the order of their hashes."""
+
+    table: pa.Table
+    """Columns of `SCHEMA`; ``quality`` is null for ties and where a score is missing."""
+    tie: np.ndarray
+    """bool [n]"""
+    quality: np.ndarray
+    """float64 [n], NaN for ties and where a score is missing"""
+
+    @property
+    def rankable(self) -> np.ndarray:
+        """bool [n]: has a winner and both scores."""
+        ranked: np.ndarray = np.isfinite(self.quality)
+        return ranked
+
+
+def rank(
+    data: Path, scorer: str, out: Path, cut: Cut | None = None, *, calibration: str | None = None
+) -> dict[str, Any]:
+    """Order the pairs of ``data`` by Q under ``scorer``, cut, and write them to ``out``; returns the summary.
+
+    ``scorer`` is an id or name that has scored ``data``; ``calibration`` (`rank.calibrate`) is the scorer's own
+    unless given. The result does not depend on the order of the comparisons, nor on which image stands first.
+    Raises `UserError` when the scores are missing, with the command that makes them.
+    """
+    started = time.monotonic()
+    cut = cut or Cut()
+    scorer = find_scorer(data, scorer)
+    mark = _fingerprint(data, scorer, cut, calibration)
+    with locked(out):
+        clear_temporaries(out)
+        summary = finished(out, mark)
+        if summary is not None:
+            return summary
+        scores = read_scores(data, scorer)
+        psi = fit(calibration or scores.calibration, scores.raw)
+        settings = {"scorer": scorer, "calibration": as_json(psi)}
+        facts = _write(out, judge(read_columns(data), scores, psi), cut, settings)
+        return finish(out, "rank", started, **settings, **facts, **_spread(psi, scores), fingerprint=mark)
+
+
+def judge(comparisons: pa.Table, scores: Scores, psi: Calibration) -> Judged:
+    """Orient every comparison by its label and weigh it: ψ of both images, and Q."""
+    label, image_a, image_b = (comparisons[name] for name in ("label", "image_a", "image_b"))
+    tie = np.asarray(pc.equal(label, "tie"))
+    a_first = pc.if_else(pc.equal(label, "tie"), pc.less_equal(image_a, image_b), pc.equal(label, "a"))
+    winner, loser = pc.if_else(a_first, image_a, image_b), pc.if_else(a_first, image_b, image_a)
+    psi_w = psi(scores.find(winner, comparisons["prompt_sha"]))
+    psi_l = psi(scores.find(loser, comparisons["prompt_sha"]))
+    q = np.where(tie, np.nan, quality(psi_w, psi_l))
+    numbers = {"strength": np.where(tie, 0.0, 1.0), "psi_winner": psi_w, "psi_loser": psi_l, "quality": q}
+    columns = {name: comparisons[name] for name in ("pair_id", "prompt", "prompt_sha")}
+    columns |= {"winner": winner, "loser": loser}
+    columns |= {name: pa.array(values, pa.float32(), from_pandas=True) for name, values in numbers.items()}
+    return Judged(pa.table(columns).select(SCHEMA.names), tie, q)
+
+
+def _spread(psi: Calibration, scores: Scores) -> dict[str, Any]:
+    """What the calibration made of the distinct (image, prompt)."""
+    values = psi(scores.raw)
+    return {"psi_mean": float(values.mean()), "psi_std": float(values.std()), "clipped": psi.clipped(scores.raw)}
+
+
+def read_columns(data: Path) -> pa.Table:
+    """The comparisons as a table: a million of them are ranked column by column, not one by one."""
+    path = data / "comparisons.parquet"
+    try:
+        return pq.read_table(path, columns=["pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label"])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; make it with: tastemaker import SOURCE --out {data}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not readable as comparisons ({error}); import again into another folder") from None
+
+
+def _write(out: Path, judged: Judged, cut: Cut, settings: dict[str, Any]) -> dict[str, Any]:
+    """Write both files; returns the counts and figures of the summary."""
+    ranked = np.flatnonzero(judged.rankable)
+    kept, left = (ranked[part] for part in choose(judged.quality[ranked], judged.table["pair_id"].take(ranked), cut))
+    discarded = _discarded(judged, left)
+    lowest = float(judged.quality[kept].min())
+    settings = settings | {"cut": asdict(cut), "quality_at_cut": lowest}
+    write_pairs(out / DISCARDED, discarded, settings)
+    write_pairs(out / NAME, judged.table.take(kept), settings)
+    reasons = Counter(discarded["reason"].to_pylist())
+    return {
+        "pairs": len(judged.table),
+        "kept": len(kept),
+        "discarded": {reason: reasons[reason] for reason in REASONS},
+        "quality_at_cut": lowest,
+        "share_loser_above_winner": _share_reversed(judged),
+    }
+
+
+def _discarded(judged: Judged, left: np.ndarray) -> pa.Table:
+    """The pairs below the cut, best first; then those without a score and the ties, by pair id."""
+    others = np.flatnonzero(~judged.rankable)
+    names = judged.table["pair_id"].take(others)
+    others = others[best_first(np.where(judged.tie[others], 0.0, 1.0), names)]
+    reason = ["cut"] * len(left) + np.where(judged.tie[others], "tie", "unscored").tolist()
+    return judged.table.take(np.concatenate([left, others])).append_column("reason", pa.array(reason, pa.string()))
+
+
+def _share_reversed(judged: Judged) -> float:
+    """Share of the rankable pairs whose loser has the higher ψ: where people and scorer disagree."""
+    rankable = judged.table.filter(judged.rankable)
+    return float(np.mean(np.asarray(rankable["psi_winner"]) < np.asarray(rankable["psi_loser"])))
+
+
+def _fingerprint(data: Path, scorer: str, cut: Cut, calibration: str | None) -> str:
+    return fingerprint(
+        comparisons=sha256_file(data / "comparisons.parquet"),
+        scores=sha256_file(scores_folder(data, scorer) / SCORES),
+        cut=asdict(cut),
+        calibration=calibration,
+    )

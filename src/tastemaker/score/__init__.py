@@ -1,0 +1,1 @@
+"""Reward models behind one protocol, and the run that scores every distinct (image, prompt) once."""

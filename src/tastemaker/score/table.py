@@ -1,0 +1,60 @@
+"""From ``name:option=value,…`` to a scorer.
+
+The table is code, not configuration: a name that is not in it cannot be loaded, whatever a recipe or a file says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, cast, get_type_hints
+
+from tastemaker.base.config import closest
+from tastemaker.base.errors import UserError
+from tastemaker.score.scorer import Scorer
+
+SCORERS: dict[str, str] = {"jpeg-size": "tastemaker.score.jpeg_size:JpegSize"}
+"""Name → ``module:Class``; imported when its scorer is built, the constructor's arguments are the options."""
+
+
+def parse(spec: str) -> tuple[str, dict[str, str]]:
+    """``"jpeg-size:quality=90,prefer=small"`` → ``("jpeg-size", {"quality": "90", "prefer": "small"})``."""
+    name, colon, rest = spec.strip().partition(":")
+    options: dict[str, str] = {}
+    for item in rest.split(",") if colon else []:
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not (key and equals and value):
+            raise UserError(f"scorer {spec!r}: {item!r} is not an option; write name:option=value,option=value")
+        if key in options:
+            raise UserError(f"scorer {spec!r}: option {key!r} stands there twice")
+        options[key] = value
+    return name, options
+
+
+def build(spec: str, table: Mapping[str, str] = SCORERS) -> Scorer:
+    """The scorer that ``spec`` names in ``table``; raises `UserError` for a name, option or value that does not fit."""
+    name, options = parse(spec)
+    if name not in table:
+        raise UserError(f"scorer {name!r} is unknown{closest(name, sorted(table))}")
+    module, _, cls_name = table[name].partition(":")
+    cls = getattr(importlib.import_module(module), cls_name)
+    types = _options(cls)
+    return cast(Scorer, cls(**{key: _value(name, types, key, text) for key, text in options.items()}))
+
+
+def _options(cls: Any) -> dict[str, Any]:
+    """Constructor arguments of ``cls`` and their types."""
+    hints = get_type_hints(cls)
+    return {key: hints.get(key, str) for key in inspect.signature(cls).parameters}
+
+
+def _value(name: str, types: Mapping[str, Any], key: str, text: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if key not in types:
+        raise UserError(f"scorer {name!r}: option {key!r} is unknown{closest(key, sorted(types)) or ', it has none'}")
+    try:
+        return TypeAdapter(types[key]).validate_strings(text)
+    except ValidationError as error:
+        raise UserError(f"scorer {name!r}: {key}={text}: {error.errors()[0]['msg']}") from None
