@@ -28,7 +28,7 @@ def run(
     Give every model the same prompts, samples and seed; `tastemaker evaluate` then compares them image by image.
 
     Args:
-        model: Diffusers model: a folder, a hub id, or `world`.
+        model: Diffusers model: a folder or a hub id.
         prompts: File of prompts: .txt (one a line), or .csv, .tsv, .jsonl, .parquet with a column prompt or caption.
         out: Folder for images.parquet, settings.json and grid.png.
         adapter: LoRA file, or the output folder of `tastemaker train`; none draws from the bare model.

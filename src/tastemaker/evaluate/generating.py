@@ -16,13 +16,14 @@ from tastemaker.base.errors import UserError
 from tastemaker.evaluate.contact_sheet import contact_sheet
 from tastemaker.evaluate.journal import Journal, write_tables
 from tastemaker.evaluate.prompts import read_prompts
-from tastemaker.evaluate.sampling import Job, SchedulerName, draw_batch, jobs, sampler
+from tastemaker.evaluate.sampling import Job, SchedulerName, batches, draw_batch, jobs, sampler
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image
 
     from tastemaker.backbone.backbone import Backbone
+    from tastemaker.backbone.load import DType
 
 IMAGES, SETTINGS, GRID, PARTS = "images.parquet", "settings.json", "grid.png", "parts"
 ADAPTER = "pytorch_lora_weights.safetensors"
@@ -36,6 +37,7 @@ class Settings:
     """What the images depend on, as ``settings.json`` records it; ``resolution`` in pixels, None is the model's own."""
 
     model: str
+    model_key: str
     adapter: str | None
     adapter_sha: str | None
     adapter_scale: float
@@ -47,12 +49,16 @@ class Settings:
     prompts: int
     prompts_sha: str
     resolution: int | None
-    dtype: str
+    dtype: DType
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("samples", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"--{name} {getattr(self, name)}: must be at least {least}")
+        for name in ("steps", "samples"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} {getattr(self, name)}: must be at least 1")
+
+    def identity(self) -> dict[str, Any]:
+        """Everything but the places where model and adapter lie."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("model", "adapter")}
 
 
 def generate(
@@ -70,7 +76,7 @@ def generate(
     resolution: int | None = None,
     limit: int | None = None,
     batch_size: int = 16,
-    dtype: str = "float32",
+    dtype: DType = "float32",
 ) -> dict[str, Any]:
     """Draw ``samples`` images of every distinct prompt: ``images.parquet``, ``settings.json``, ``grid.png`` in ``out``.
 
@@ -79,15 +85,15 @@ def generate(
     LoRA file or the RUN folder that holds one, ``limit`` uses the first so many prompts, the rest is as in
     `sampling.sample`. Raises `UserError` for bad prompts, a folder with other images, or a model that cannot be loaded.
     """
+    from tastemaker.backbone.load import identity
+
     started = time.monotonic()
-    if batch_size < 1 or (limit is not None and limit < 1):
-        raise UserError(f"--batch-size {batch_size}, --limit {limit}: must be at least 1")
     given = read_prompts(prompts) if isinstance(prompts, Path) else list(prompts)
-    distinct = list(dict.fromkeys(given))
-    used = distinct[:limit]
+    used, duplicates = distinct(given, limit)
     adapter = adapter_file(adapter) if adapter else None
     settings = Settings(
         model=str(model),
+        model_key=identity(model),
         adapter=str(adapter) if adapter else None,
         adapter_sha=files.sha256_file(adapter) if adapter else None,
         adapter_scale=adapter_scale,
@@ -101,17 +107,25 @@ def generate(
         resolution=resolution,
         dtype=dtype,
     )
-    fingerprint = summary.fingerprint(**dataclasses.asdict(settings))
+    fingerprint = summary.fingerprint(**settings.identity())
     with files.locked(out):
         _claim(out, settings)
         if done := summary.finished(out, fingerprint):
             shutil.rmtree(out / PARTS, ignore_errors=True)
             return done
-        _draw(out, settings, jobs(used, samples), adapter, batch_size)
-        facts = {"prompts": len(used), "duplicate_prompts": len(given) - len(distinct), "images": len(used) * samples}
+        _draw(out, settings, jobs(used, samples), batch_size)
+        facts = {"prompts": len(used), "duplicate_prompts": duplicates, "images": len(used) * samples}
         done = summary.finish(out, "generate", started, **facts, out=out, fingerprint=fingerprint)
         shutil.rmtree(out / PARTS)
     return done
+
+
+def distinct(prompts: Sequence[str], limit: int | None = None) -> tuple[list[str], int]:
+    """The first ``limit`` distinct prompts, and how many of all were repetitions."""
+    if not prompts or (limit is not None and limit < 1):
+        raise UserError(f"{len(prompts)} prompts, --limit {limit}: at least one prompt is needed")
+    unique = list(dict.fromkeys(prompts))
+    return unique[:limit], len(prompts) - len(unique)
 
 
 def prompts_sha(prompts: Sequence[str]) -> str:
@@ -130,26 +144,27 @@ def adapter_file(path: Path) -> Path:
 def _claim(out: Path, settings: Settings) -> None:
     """Record ``settings`` in ``out``, or check that they are the ones its images are drawn with."""
     path = out / SETTINGS
-    if not path.exists():
+    begun = (out / summary.NAME).exists() or any((out / PARTS).glob("part-*"))
+    if not (begun and path.exists()):
         files.write_json(path, dataclasses.asdict(settings))
         return
     earlier = files.read_json(path)
-    for name, value in dataclasses.asdict(settings).items():
+    for name, value in settings.identity().items():
         if earlier.get(name) != value:
             raise UserError(
-                f"{out}: holds images drawn with {name} {earlier.get(name)!r}, not {value!r}; "
-                f"choose another --out or remove it"
+                f"{out}: its images are drawn with {name} {earlier.get(name)!r}, not {value!r}; "
+                "choose another --out or remove it"
             )
 
 
-def _draw(out: Path, settings: Settings, work: Sequence[Job], adapter: Path | None, batch_size: int) -> None:
+def _draw(out: Path, settings: Settings, work: Sequence[Job], batch_size: int) -> None:
     """Draw what is missing of ``work``, then write the final files."""
     journal = Journal(out / PARTS)
     if journal.rows < len(work):
         from tastemaker.backbone.load import load
 
-        backbone = load(settings.model, dtype=settings.dtype, adapter=adapter, adapter_scale=settings.adapter_scale)
-        _record_versions(out, settings, backbone)
+        backbone = load(settings.model, settings.dtype, adapter=settings.adapter, adapter_scale=settings.adapter_scale)
+        _record(out, settings, settings.resolution or backbone.resolution)
         _draw_missing(backbone, settings, work, journal, batch_size)
     write_tables(journal.tables(), out / IMAGES, ROW_GROUP)
     with files.atomic_file(out / GRID) as temporary:
@@ -163,7 +178,7 @@ def _draw_missing(
     shape = backbone.latent_shape(settings.resolution or backbone.resolution)
     with progress.bar(work, "generate", unit="image") as bar:
         bar.update(journal.rows)
-        while batch := work[journal.rows : journal.rows + batch_size]:
+        for batch in batches(work[journal.rows :], batch_size):
             images = draw_batch(
                 pipeline, batch, shape, seed=settings.seed, steps=settings.steps, guidance=settings.guidance
             )
@@ -171,11 +186,10 @@ def _draw_missing(
             bar.update(len(batch))
 
 
-def _record_versions(out: Path, settings: Settings, backbone: Backbone) -> None:
+def _record(out: Path, settings: Settings, size: int) -> None:
+    """Add what is known once the model is loaded to ``settings.json``."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    size = settings.resolution or backbone.resolution
-    facts = {"model_key": backbone.key, "size": [size, size], "versions": versions}
-    files.write_json(out / SETTINGS, dataclasses.asdict(settings) | facts)
+    files.write_json(out / SETTINGS, dataclasses.asdict(settings) | {"size": [size, size], "versions": versions})
 
 
 def _table(batch: Sequence[Job], images: Sequence[Image]) -> pa.Table:

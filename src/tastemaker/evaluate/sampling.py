@@ -6,11 +6,11 @@ prompts can be compared image by image.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tastemaker.base import draw
+from tastemaker.base.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +33,13 @@ class Job(NamedTuple):
 def jobs(prompts: Sequence[str], samples: int) -> list[Job]:
     """Every image to draw, sorted by (prompt_index, sample)."""
     return [Job(index, prompt, sample) for index, prompt in enumerate(prompts) for sample in range(samples)]
+
+
+def batches(work: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
+    """``work`` in runs of ``size``."""
+    if size < 1:
+        raise UserError(f"--batch-size {size}: must be at least 1")
+    return (work[start : start + size] for start in range(0, len(work), size))
 
 
 def initial_noise(batch: Iterable[Job], shape: tuple[int, ...], seed: int) -> Tensor:
@@ -59,10 +66,9 @@ def sample(
     ``guidance`` is the classifier-free guidance scale (Ho & Salimans 2022, arXiv 2207.12598); at 1 or below a step is
     one forward pass. ``resolution`` is the side in pixels, by default the model's own.
     """
-    work = iter(jobs(prompts, samples))
     pipeline = sampler(backbone, scheduler)
     shape = backbone.latent_shape(resolution or backbone.resolution)
-    while batch := list(itertools.islice(work, batch_size)):
+    for batch in batches(jobs(prompts, samples), batch_size):
         yield from draw_batch(pipeline, batch, shape, seed=seed, steps=steps, guidance=guidance)
 
 
