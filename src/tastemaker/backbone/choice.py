@@ -20,11 +20,6 @@ class Lora(BaseModel):
     alpha: float | None = Field(None, gt=0)
     targets: tuple[str, ...] = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
 
-    @property
-    def scale(self) -> float:
-        """alpha / rank, the factor on B A."""
-        return 1.0 if self.alpha is None else self.alpha / self.rank
-
 
 class Full(BaseModel):
     """Every weight of the denoiser, in float32; the reference is a frozen copy."""
