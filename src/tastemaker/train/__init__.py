@@ -1,0 +1,1 @@
+"""Training: where a method, a model and ranked pairs meet."""

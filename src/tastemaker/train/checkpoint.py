@@ -1,0 +1,128 @@
+"""Checkpoints: a folder of safetensors, JSON and a SHA-256 manifest that is whole or not there.
+
+    checkpoints/step-000100/
+        weights.safetensors    the trained weights
+        optimizer.safetensors  AdamW's moments
+        average.safetensors    the moving average, when there is one
+        window.safetensors     sums of the metrics line that is not full yet
+        state.json             step, pairs seen, length of metrics.jsonl, fingerprint of the run
+        manifest.json          SHA-256 of every file above
+
+No pickles: reading a checkpoint runs no code. A folder is written under a temporary name, flushed and renamed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.base import files
+from tastemaker.base.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOG = logging.getLogger(__name__)
+FOLDER, STATE, MANIFEST = "checkpoints", "state.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands: finished optimizer steps, pairs seen, and the length of metrics.jsonl there."""
+
+    step: int
+    pairs_seen: int
+    metrics_bytes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state and its tensors, grouped by file (`weights`, `optimizer`, `average`, `window`)."""
+
+    state: State
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+
+def path_of(out: Path, step: int) -> Path:
+    """The folder of the checkpoint after ``step`` optimizer steps."""
+    return out / FOLDER / f"step-{step:06d}"
+
+
+def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write ``checkpoint`` durably, then remove all but the newest ``keep``.
+
+    Raises:
+        UserError: the disk is full or not writable; checkpoints written before are untouched.
+    """
+    path = path_of(out, checkpoint.state.step)
+    if path.exists():  # only a damaged one: the run resumed from before it and came here again
+        shutil.rmtree(path)
+    with files.atomic_folder(path) as folder:
+        _write(folder, checkpoint)
+    for old in _newest_first(out)[keep:]:
+        shutil.rmtree(old)
+    return path
+
+
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    for name, tensors in checkpoint.tensors.items():
+        write_tensors(folder / f"{name}.safetensors", tensors)
+    files.write_json(folder / STATE, asdict(checkpoint.state))
+    files.write_json(folder / MANIFEST, {file.name: files.sha256_file(file) for file in sorted(folder.iterdir())})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write ``tensors`` as safetensors; a write error (a full disk) becomes a `UserError`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: cannot be written ({error}); free some space or choose another folder") from error
+
+
+def newest(out: Path) -> Checkpoint | None:
+    """The newest checkpoint whose manifest verifies; each damaged one on the way is one line of warning."""
+    for path in _newest_first(out):
+        problem = damage(path)
+        if problem is None:
+            return _read(path)
+        LOG.warning("%s: damaged checkpoint (%s), going back to the one before", path, problem)
+    return None
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with the checkpoint at ``path``, or None."""
+    try:
+        manifest = files.read_json(path / MANIFEST)
+    except UserError:
+        return f"{MANIFEST} is missing or unreadable"
+    if not isinstance(manifest, dict) or STATE not in manifest:
+        return f"{MANIFEST} lists no {STATE}"
+    return next(_damaged_files(path, manifest), None)
+
+
+def _damaged_files(path: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    for name, sha in manifest.items():
+        file = path / Path(name).name
+        if not file.is_file():
+            yield f"{name} is missing"
+        elif files.sha256_file(file) != sha:
+            yield f"{name} has changed"
+
+
+def _read(path: Path) -> Checkpoint:
+    from safetensors.torch import load_file
+
+    tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
+    return Checkpoint(State(**files.read_json(path / STATE)), tensors)
+
+
+def _newest_first(out: Path) -> list[Path]:
+    return sorted((out / FOLDER).glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)

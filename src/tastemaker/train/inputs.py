@@ -1,0 +1,79 @@
+"""What a run reads, checked before anything heavy starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.base import files
+from tastemaker.base.errors import UserError
+
+if TYPE_CHECKING:
+    from tastemaker.rank.pairs import Pair
+    from tastemaker.train.recipe import Recipe
+
+PAIRS, CACHE = "pairs.parquet", "cache.json"
+
+
+def missing(recipe: Recipe) -> list[str]:
+    """One line for each file that is not there, with the command that makes it."""
+    pairs, cache = Path(recipe.data.pairs) / PAIRS, Path(recipe.data.cache) / CACHE
+    lines = []
+    if not pairs.is_file():
+        command = f"tastemaker rank DATA --scorer S --out {recipe.data.pairs}"
+        lines.append(f"data.pairs: {pairs}: no such file; make it with: {command}")
+    if not cache.is_file():
+        lines.append(f"data.cache: {cache}: no such file; make it with: {encode_command(recipe)}")
+    if looks_local(recipe.model) and not (Path(recipe.model) / "model_index.json").is_file():
+        lines.append(f"model: {recipe.model}: no model_index.json here; give a diffusers model's folder or a hub id")
+    return lines
+
+
+def looks_local(model: str) -> bool:
+    """Whether ``model`` names a folder; `owner/name` without such a folder is a hub id."""
+    return Path(model).exists() or model.count("/") != 1 or model.startswith((".", "/", "~"))
+
+
+def encode_command(recipe: Recipe) -> str:
+    """The command that fills the recipe's cache."""
+    return f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model} --out {recipe.data.cache}"
+
+
+def require(recipe: Recipe) -> None:
+    """Raise a `UserError` for the first missing input."""
+    for line in missing(recipe):
+        raise UserError(line)
+
+
+def check_cache(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any], model_key: str) -> None:
+    """Raise a `UserError` unless the cache was made by this model and holds every image and prompt of ``pairs``.
+
+    ``index`` is the content of cache.json, ``model_key`` the identity of the recipe's model.
+    """
+    if index["model_key"] != model_key:
+        raise UserError(
+            f"data.cache: {recipe.data.cache}: encoded by {index['model']}, not by {recipe.model}; "
+            f"give another folder and make it with: {encode_command(recipe)}"
+        )
+    absent = _first_absent(index["images"], (sha for pair in pairs for sha in (pair.winner, pair.loser)))
+    _require_encoded(recipe, "image", *absent)
+    _require_encoded(recipe, "prompt", *_first_absent(index["prompts"], (pair.prompt_sha for pair in pairs)))
+
+
+def _first_absent(known: dict[str, Any], keys: Iterable[str]) -> tuple[int, str]:
+    absent = sorted(set(keys) - known.keys())
+    return len(absent), absent[0] if absent else ""
+
+
+def _require_encoded(recipe: Recipe, what: str, count: int, first: str) -> None:
+    if count:
+        raise UserError(
+            f"data.cache: {recipe.data.cache}: {count} {what}s of {recipe.data.pairs} are not in it (first: {first}); "
+            f"add them with: {encode_command(recipe)}"
+        )
+
+
+def pairs_sha(recipe: Recipe) -> str:
+    """SHA-256 of the ranked pairs' file."""
+    return files.sha256_file(Path(recipe.data.pairs) / PAIRS)

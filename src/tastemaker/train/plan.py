@@ -1,0 +1,67 @@
+"""What a recipe would do, worked out without running it: steps, memory, files. No torch, no weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.base import files
+from tastemaker.train import headers, inputs
+from tastemaker.train.memory import estimate
+from tastemaker.train.order import pairs_to_read
+
+if TYPE_CHECKING:
+    from tastemaker.train.recipe import Recipe
+
+
+def plan(recipe: Recipe) -> dict[str, Any]:
+    """Settings, counts, memory in GB (10⁹ bytes), what is read and written, and one line for each missing input."""
+    available = pairs_available(recipe)
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "pairs": _pairs(recipe, available),
+        "memory": _memory(recipe),
+        "reads": [f"{recipe.data.pairs}/{inputs.PAIRS}", f"{recipe.data.cache}/", recipe.model],
+        "writes": writes(recipe),
+        "missing": inputs.missing(recipe),
+    }
+
+
+def pairs_available(recipe: Recipe) -> int | None:
+    """Rows of the ranked pairs, or None when the file is missing."""
+    path = Path(recipe.data.pairs) / inputs.PAIRS
+    if not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _pairs(recipe: Recipe, available: int | None) -> dict[str, Any]:
+    if available is None:
+        return {"available": None}
+    total, each = pairs_to_read(available, recipe.data), recipe.train.pairs_a_step
+    return {"available": available, "read": total, "in one step": each, "optimizer steps": -(-total // each)}
+
+
+def writes(recipe: Recipe) -> list[str]:
+    """The files and folders of the run."""
+    out, train = Path(recipe.out), recipe.train
+    weights = "pytorch_lora_weights.safetensors" if recipe.adapter.kind == "lora" else "model/"
+    logs = ["metrics.jsonl", "timing.jsonl", "tensorboard/", "checkpoints/"] + ["samples/"] * bool(train.sample_every)
+    return [f"{out}/{name}" for name in ["recipe.yaml", *logs, weights, "README.md", "summary.json"]]
+
+
+def _memory(recipe: Recipe) -> dict[str, Any]:
+    folder = headers.model_folder(recipe.model, recipe.revision)
+    if folder is None or not headers.part_shapes(folder, "unet"):
+        return {"unknown": f"{recipe.model} is not on this machine"}
+    return estimate(recipe, folder, latent_size(recipe, folder))
+
+
+def latent_size(recipe: Recipe, folder: Path) -> int:
+    """Side of a latent: the cache's, else the model's own."""
+    cache = Path(recipe.data.cache) / inputs.CACHE
+    if cache.is_file():
+        return int(files.read_json(cache)["latent_shape"][-1])
+    return int(files.read_json(folder / "unet" / "config.json")["sample_size"])
