@@ -101,6 +101,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
         return f"({_tags(type(value))[0]})" if len(_models(field.annotation)) > 1 else ""
+    if isinstance(value, Enum):
+        value = value.value
     return f"({'none' if value is None else value})"
 
 

@@ -8,7 +8,7 @@ and aliases cannot blow up or bite their own tail.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -28,10 +28,14 @@ _IMPLICIT = (
 )
 
 
+_KNOWN = (None, *(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "str", "seq", "map")))
+
+
 class Loader(yaml.SafeLoader):
     """Safe loader with the 1.2 core rules and text keys that do not repeat."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own table, filled below)
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own tables; filled below)
+    yaml_constructors: ClassVar[dict[Any, Any]] = {key: yaml.SafeLoader.yaml_constructors[key] for key in _KNOWN}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping; a repeated or non-text key is an error at its line."""
@@ -56,6 +60,12 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: Dumper, text: str) -> yaml.ScalarNode:
+    """Line breaks that only YAML 1.1 knows are escaped; PyYAML would fold them away."""
+    style = '"' if any(sign in text for sign in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
 def _integer(loader: Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
@@ -68,6 +78,7 @@ def _float(loader: Loader, node: yaml.ScalarNode) -> float:
 for _tag, _pattern, _first in _IMPLICIT:
     for _class in (Loader, Dumper):
         _class.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _first)
+Dumper.add_representer(str, _text)
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
@@ -85,7 +96,7 @@ def load(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _expanded(node, {}, 0)
+        _expanded(node, {}, 1)
         return loader.construct_document(node)
     except RecursionError:
         raise yaml.YAMLError(f"nested deeper than {DEEPEST} levels") from None

@@ -14,9 +14,11 @@ of a function's docstring is its line in the list.
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import inspect
+import io
 import os
 import sys
 import tempfile
@@ -73,6 +75,9 @@ QUIET = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (`docs/architecture.md` lists them)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal cannot show
     try:
         code = dispatch(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
@@ -89,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return _fail(70, _bug(error))
+        shortage = _shortage(error)
+        return _fail(2, shortage) if shortage else _fail(70, _bug(error))
 
 
 def dispatch(arguments: Sequence[str]) -> int:
@@ -166,6 +172,15 @@ def _table(rows: Mapping[str, str]) -> list[str]:
 def _fail(code: int, message: str) -> int:
     print(f"tastemaker: {' '.join(message.split())}", file=sys.stderr)
     return code
+
+
+def _shortage(error: Exception) -> str | None:
+    """One line for a machine that is too small, which is no bug."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+        return f"out of memory ({error or 'main memory'}); use a smaller batch, or a machine with more"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the disk'}: no space left; make room and run the same command again"
+    return None
 
 
 def _bug(error: Exception) -> str:

@@ -1,0 +1,55 @@
+# Two commands: `make demo` shows everything on a small world, `make test` checks everything that needs no GPU or network.
+# PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch.
+
+.PHONY: demo test test-all lint clean
+.DELETE_ON_ERROR:
+
+CANDIDATES := python3.11 python3.12 python3.13 python3
+PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+PIP_ARGS ?=
+JOBS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --max-skips 0
+
+demo: .venv/installed
+	$(BIN)/tastemaker demo --out out/demo
+
+test: .venv/installed-dev lint
+	$(PYTEST) -m "not slow and not gpu and not network and not browser"
+
+test-all: .venv/installed-dev lint chromium
+	$(PYTEST) -m "not gpu and not network" --timeout 3600
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: chromium
+chromium:
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	  if command -v apt-get >/dev/null; then \
+	    echo "installing chromium for the browser tests"; \
+	    { apt-get install -qq -y chromium || { apt-get update -qq && apt-get install -qq -y chromium; }; } >/dev/null \
+	      || echo "chromium could not be installed; the browser tests will be skipped and counted"; \
+	  else echo "no chromium and no apt-get; the browser tests will be skipped and counted"; fi; fi
+
+.venv/installed: pyproject.toml constraints.txt
+	@if [ ! -x $(BIN)/pip ]; then \
+	  if [ -z "$(PYTHON)" ]; then \
+	    echo "Python 3.11 or newer is needed and none of $(CANDIDATES) is one; install it, or say make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	  echo "creating .venv with $(PYTHON)"; \
+	  "$(PYTHON)" -m venv --clear .venv || { echo "could not create .venv (on Debian or Ubuntu: apt-get install python3-venv)" >&2; exit 1; }; fi
+	@echo "installing tastemaker and what it needs (once, a few minutes)"
+	@$(PIP) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "installing the development tools"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
