@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 METRICS, TIMING, TENSORBOARD = "metrics.jsonl", "timing.jsonl", "tensorboard"
 PAIRS = "pairs"
+FIRST = ("loss", "margin", "accuracy", "gradient_norm")
 
 
 class Window:
@@ -41,8 +43,8 @@ class Window:
         self.add(PAIRS, torch.tensor(float(pairs), device=next(iter(step.sums.values())).device))
 
     def read(self) -> dict[str, float]:
-        """Mean per pair of every sum; this waits for the device."""
-        names = [name for name in self.sums if name != PAIRS]
+        """Mean per pair of every sum, in an order that a resume does not change; this waits for the device."""
+        names = sorted(self.sums.keys() - {PAIRS}, key=lambda name: (*(name != first for first in FIRST), name))
         means = torch.stack([self.sums[name] for name in names]) / self.sums[PAIRS]
         return dict(zip(names, means.tolist(), strict=True))
 
@@ -70,6 +72,13 @@ class Log:
     def image(self, step: int, grid: Image) -> None:
         """Show a grid of samples in TensorBoard."""
         self._board.add_image("samples", np.asarray(grid), step, dataformats="HWC")
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The time inside (samples, checkpoints) does not count as training."""
+        began = time.perf_counter()
+        yield
+        self._clock += time.perf_counter() - began
 
     def settle(self) -> int:
         """Flush metrics.jsonl to disk and return its length in bytes."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tastemaker.train.recipe import Recipe
 
 SHOWN = ("loss", "accuracy")
+MEANS = {"correct": "accuracy"}
+"""What the mean of a figure is called, where it has a name of its own."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _micro_step(task: Task, micro: Micro, pairs: int, sums: Window) -> None:
     (outcome.loss.sum() / pairs).backward()
     sums.add("loss", outcome.loss.sum())
     for name, value in outcome.stats.items():
-        sums.add(name, value.sum())
+        sums.add(MEANS.get(name, name), value.sum())
 
 
 def _report(task: Task, run: Run, log: Log, progress: tqdm[None]) -> None:
@@ -171,7 +173,7 @@ def _finite_means(task: Task, run: Run) -> dict[str, float]:
 
 def _sample(task: Task, run: Run, log: Log) -> None:
     if task.recipe.train.sample_every:
-        with average.using(run.average, task.trainable.parameters):
+        with log.aside(), average.using(run.average, task.trainable.parameters):
             grid = samples.draw(task.backbone, task.recipe.train)
         samples.save(grid, task.out, run.step)
         log.image(run.step, grid)
@@ -189,8 +191,9 @@ def _save(task: Task, run: Run, log: Log) -> None:
         "average": run.average or {},
         "window": run.window.sums,
     }
-    state = State(run.step, run.pairs_seen, log.settle(), task.fingerprint)
-    checkpoint.save(task.out, Checkpoint(state, tensors), task.recipe.train.keep_checkpoints)
+    with log.aside():
+        state = State(run.step, run.pairs_seen, log.settle(), task.fingerprint)
+        checkpoint.save(task.out, Checkpoint(state, tensors), task.recipe.train.keep_checkpoints)
     run.saved = run.step
 
 
