@@ -16,8 +16,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--max-skips N`: a run that skips more than N tests fails; without `shared_data` its users are expected to skip."""
+    """`--max-skips N`: a run that skips more fails; where `shared_data` is absent, its users may skip."""
     parser.addoption("--max-skips", type=int, default=None, metavar="N", help="fail when more than N tests are skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only `pytest -m network` reaches for the model hub; huggingface_hub reads this once, when it is imported."""
+    if config.getoption("-m") != "network":
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Away from `pytest -m network` its tests cannot pass."""
+    if item.get_closest_marker("network") and os.environ.get("HF_HUB_OFFLINE") == "1":
+        pytest.skip("no network in this run; pytest -m network has it")
 
 
 @pytest.hookimpl(trylast=True)
@@ -59,10 +71,3 @@ def shared_data() -> Path:
         if folder.is_dir():
             return folder
     pytest.skip(SHARED_ABSENT)
-
-
-@pytest.fixture(autouse=True)
-def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches for the model hub unless it is marked `network`."""
-    if request.node.get_closest_marker("network") is None:
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
