@@ -47,7 +47,7 @@ class StableDiffusion:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.denoiser.device  # type: ignore[no-any-return]
+        return self.denoiser.device
 
     @property
     def scaling_factor(self) -> float:

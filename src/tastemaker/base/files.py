@@ -63,7 +63,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -82,7 +84,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.rename(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -122,5 +126,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another process is working here; wait for it or choose another folder") from None
+            raise UserError(
+                f"{folder}: another process is working here; wait for it or choose another folder"
+            ) from None
         yield

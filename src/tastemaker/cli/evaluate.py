@@ -19,7 +19,7 @@ def run(
     seed: int = 0,
     batch_size: int = 32,
 ) -> None:
-    """Compare models on the same prompts and noise: means, win rates against the first, bootstrap intervals over prompts.
+    """Compare models on the same prompts and noise: means, win rates against the first, bootstrap intervals.
 
     Args:
         images: Output folders of `tastemaker generate`; the first is the base that the others are compared with.
