@@ -61,7 +61,8 @@ def test_keeps_the_order_and_nan(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "identiti", "identity:1", "range", "range:1", "range:3,-3", "range:0,x", "range:0,inf", "standardise:0"]
+    "text",
+    ["", "identiti", "identity:1", "range", "range:1", "range:3,-3", "range:0,x", "range:0,inf", "standardise:0"],
 )
 def test_refuses_what_it_does_not_understand(text: str) -> None:
     with pytest.raises(UserError, match="identity, range:LOW,HIGH, standardise"):

@@ -54,9 +54,7 @@ def test_shuffled_rows_give_the_same_order() -> None:
     ids = np.array([f"pair-{i}" for i in range(500)])
     shuffle = rng.permutation(500)
     for cut in (Cut(count=123), Cut(count=123, order="random", seed=3)):
-        for one, other in zip(
-            choose(quality, ids, cut), choose(quality[shuffle], ids[shuffle], cut), strict=True
-        ):
+        for one, other in zip(choose(quality, ids, cut), choose(quality[shuffle], ids[shuffle], cut), strict=True):
             assert ids[one].tolist() == ids[shuffle][other].tolist()
 
 

@@ -24,6 +24,7 @@ class Fake:
     sizes: list[int] = field(default_factory=list)
 
     def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> np.ndarray:
+        assert len(prompts) == len(images)
         self.sizes.append(len(images))
         reds = [image.getpixel((0, 0))[0] for image in images]
         return self.spoil(reds, np.array(reds, np.float32))
@@ -58,14 +59,14 @@ def test_a_clean_batch_is_one_call() -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (raises_on(5), "the scorer raised"),
-        (replaces(5, np.nan), "not a finite number"),
-        (replaces(5, np.inf), "not a finite number"),
-        (replaces(5, 1e300), "not a finite number"),  # beyond float32
-        (lambda reds, raw: raw[:-1] if 5 in reds else raw, "wrong shape"),
-        (lambda reds, raw: raw[:, None] if 5 in reds else raw, "wrong shape"),
-        (lambda reds, raw: raw.sum() if 5 in reds else raw, "wrong shape"),
-        (lambda reds, raw: None if 5 in reds else raw, "wrong shape"),
+        (raises_on(5), "scorer_raised"),
+        (replaces(5, np.nan), "scorer_not_finite"),
+        (replaces(5, np.inf), "scorer_not_finite"),
+        (replaces(5, 1e300), "scorer_not_finite"),  # beyond float32
+        (lambda reds, raw: raw[:-1] if 5 in reds else raw, "scorer_wrong_shape"),
+        (lambda reds, raw: raw[:, None] if 5 in reds else raw, "scorer_wrong_shape"),
+        (lambda reds, raw: raw.sum() if 5 in reds else raw, "scorer_wrong_shape"),
+        (lambda reds, raw: None if 5 in reds else raw, "scorer_wrong_shape"),
     ],
 )
 def test_the_bad_row_is_found_and_the_others_are_scored(spoil: Callable, reason: str) -> None:
@@ -114,5 +115,5 @@ def test_score_batch_keeps_the_order_whatever_the_batch_size() -> None:
 
 
 def test_score_batch_names_the_row_that_fails() -> None:
-    with pytest.raises(UserError, match=r"fake@1: image 5 cannot be scored: the scorer raised \(RuntimeError: a red rag\)"):
+    with pytest.raises(UserError, match=r"fake@1: image 5 cannot be scored: scorer_raised \(RuntimeError: a red rag\)"):
         score_batch(Fake(raises_on(5, 6)), ["p"] * 8, images(8), batch_size=3)

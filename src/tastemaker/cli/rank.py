@@ -39,6 +39,8 @@ def run(
     from tastemaker.base.summary import show
     from tastemaker.cli.scorers import scorer_id
     from tastemaker.rank.ranking import Cut, rank
+    from tastemaker.score.scores import find_scorer
 
     cut = Cut(fraction=fraction, count=count, min_quality=min_quality, order=order, seed=seed)
-    show(rank(data, scorer_id(scorer), out, cut, calibration=calibration))
+    found = find_scorer(data, scorer_id(scorer), spec=scorer if ":" in scorer else None)
+    show(rank(data, found, out, cut, calibration=calibration))

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import clear_temporaries, locked, sha256_file
 from tastemaker.base.summary import fingerprint, finish, finished
+from tastemaker.data.store import COMPARISONS
 from tastemaker.rank.calibrate import Calibration, as_json, fit
 from tastemaker.rank.choose import Cut, best_first, choose
 from tastemaker.rank.pairs import DISCARDED, NAME, SCHEMA, Pair, read_pairs, read_settings, write_pairs
 from tastemaker.rank.quality import quality
 from tastemaker.score.scores import NAME as SCORES
 from tastemaker.score.scores import Scores, find_scorer, read_scores, scores_folder
+from tastemaker.score.work import comparisons_sha
 
 __all__ = ["Cut", "Pair", "rank", "read_pairs", "read_settings"]
 
@@ -73,18 +75,23 @@ def rank(
 
 def judge(comparisons: pa.Table, scores: Scores, psi: Calibration) -> Judged:
     """Orient every comparison by its label and weigh it: ψ of both images, and Q."""
-    label, image_a, image_b = (comparisons[name] for name in ("label", "image_a", "image_b"))
+    n = len(comparisons)
+    label, image_a, image_b, prompt = (comparisons[name] for name in ("label", "image_a", "image_b", "prompt_sha"))
     tie = np.asarray(pc.equal(label, "tie"))
     a_first = pc.if_else(pc.equal(label, "tie"), pc.less_equal(image_a, image_b), pc.equal(label, "a"))
     winner, loser = pc.if_else(a_first, image_a, image_b), pc.if_else(a_first, image_b, image_a)
-    psi_w = psi(scores.find(winner, comparisons["prompt_sha"]))
-    psi_l = psi(scores.find(loser, comparisons["prompt_sha"]))
+    both = psi(scores.find(_joined(winner, loser), _joined(prompt, prompt)))  # one look-up for both is much faster
+    psi_w, psi_l = both[:n], both[n:]
     q = np.where(tie, np.nan, quality(psi_w, psi_l))
     numbers = {"strength": np.where(tie, 0.0, 1.0), "psi_winner": psi_w, "psi_loser": psi_l, "quality": q}
     columns = {name: comparisons[name] for name in ("pair_id", "prompt", "prompt_sha")}
     columns |= {"winner": winner, "loser": loser}
     columns |= {name: pa.array(values, pa.float32(), from_pandas=True) for name, values in numbers.items()}
     return Judged(pa.table(columns).select(SCHEMA.names), tie, q)
+
+
+def _joined(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([*first.chunks, *second.chunks], first.type)
 
 
 def _spread(psi: Calibration, scores: Scores) -> dict[str, Any]:
@@ -95,11 +102,9 @@ def _spread(psi: Calibration, scores: Scores) -> dict[str, Any]:
 
 def read_columns(data: Path) -> pa.Table:
     """The comparisons as a table: a million of them are ranked column by column, not one by one."""
-    path = data / "comparisons.parquet"
+    path = data / COMPARISONS
     try:
         return pq.read_table(path, columns=["pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label"])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; make it with: tastemaker import SOURCE --out {data}") from None
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not readable as comparisons ({error}); import again into another folder") from None
 
@@ -134,13 +139,13 @@ def _discarded(judged: Judged, left: np.ndarray) -> pa.Table:
 
 def _share_reversed(judged: Judged) -> float:
     """Share of the rankable pairs whose loser has the higher ψ: where people and scorer disagree."""
-    rankable = judged.table.filter(judged.rankable)
+    rankable = judged.table.select(["psi_winner", "psi_loser"]).filter(judged.rankable)
     return float(np.mean(np.asarray(rankable["psi_winner"]) < np.asarray(rankable["psi_loser"])))
 
 
 def _fingerprint(data: Path, scorer: str, cut: Cut, calibration: str | None) -> str:
     return fingerprint(
-        comparisons=sha256_file(data / "comparisons.parquet"),
+        comparisons=comparisons_sha(data),
         scores=sha256_file(scores_folder(data, scorer) / SCORES),
         cut=asdict(cut),
         calibration=calibration,

@@ -55,7 +55,7 @@ def score_rows(
     except BadAnswer as error:
         problem = error.problem
     except Exception as error:  # whatever a model's code may raise
-        problem = Problem("the scorer raised", f"{type(error).__name__}: {error}")
+        problem = Problem("scorer_raised", f"{type(error).__name__}: {error}")
     if len(images) == 1:
         return np.full(1, np.nan, np.float32), {0: problem}
     return _halves(scorer, prompts, images)
@@ -72,8 +72,8 @@ def _halves(scorer: Scorer, prompts: Sequence[str], images: Sequence[Image]) -> 
 def _answer(scorer: Scorer, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
     raw = np.asarray(scorer.score(prompts, images))
     if raw.shape != (len(images),):
-        raise BadAnswer(Problem("wrong shape", f"{list(raw.shape)} for {len(images)} images"))
+        raise BadAnswer(Problem("scorer_wrong_shape", f"{list(raw.shape)} for {len(images)} images"))
     raw = raw.astype(np.float32)
     if not np.isfinite(raw).all():
-        raise BadAnswer(Problem("not a finite number", str(raw[~np.isfinite(raw)][0])))
+        raise BadAnswer(Problem("scorer_not_finite", str(raw[~np.isfinite(raw)][0])))
     return raw

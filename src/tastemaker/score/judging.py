@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -53,30 +53,31 @@ def judge(
 
 def _questions(store: ImageStore, shard: Work, uses_prompt: bool, unreadable: list[Row]) -> Iterator[Question]:
     """One question a row, or one an image for a scorer that reads no prompt. What cannot be decoded is set aside."""
-    absent = dict(shard)
-    for sha, data in store.read_many(list(shard)):
-        prompts = absent.pop(sha)
+    for sha in (sha for sha in shard if sha not in store):
+        unreadable += _failed(sha, shard[sha], "image_missing", "not in the image store; import the data again")
+    for sha, data in store.read_many(sha for sha in shard if sha in store):
+        prompts = shard[sha]
         try:
             image = decode(data)
         except ImageProblem as problem:
-            unreadable += [Row(sha, prompt_sha, None, problem.reason, problem.detail) for prompt_sha in prompts]
+            unreadable += _failed(sha, prompts, problem.reason, problem.detail)
             continue
         if uses_prompt:
             yield from (Question(sha, image, prompt, (prompt_sha,)) for prompt_sha, prompt in prompts.items())
         else:
             yield Question(sha, image, next(iter(prompts.values())), tuple(prompts))
-    for sha, prompts in absent.items():
-        unreadable += [Row(sha, prompt_sha, None, "missing image", "not in the image store") for prompt_sha in prompts]
 
 
 def _answers(scorer: Scorer, batch: Sequence[Question]) -> list[Row]:
     raw, problems = score_rows(scorer, [one.prompt for one in batch], [one.image for one in batch])
-    rows = []
+    rows: list[Row] = []
     for place, one in enumerate(batch):
-        problem = problems.get(place)
-        for prompt_sha in one.prompt_shas:
-            if problem is None:
-                rows.append(Row(one.sha, prompt_sha, float(raw[place])))
-            else:
-                rows.append(Row(one.sha, prompt_sha, None, problem.reason, problem.detail))
+        if problem := problems.get(place):
+            rows += _failed(one.sha, one.prompt_shas, problem.reason, problem.detail)
+        else:
+            rows += [Row(one.sha, prompt_sha, float(raw[place])) for prompt_sha in one.prompt_shas]
     return rows
+
+
+def _failed(sha: str, prompt_shas: Iterable[str], reason: str, detail: str) -> list[Row]:
+    return [Row(sha, prompt_sha, None, reason, detail) for prompt_sha in prompt_shas]

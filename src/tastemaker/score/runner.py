@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import clear_temporaries, locked, read_json, sha256_file
+from tastemaker.base.files import clear_temporaries, locked, read_json
 from tastemaker.base.progress import bar
 from tastemaker.base.summary import fingerprint, finish
 from tastemaker.data.store import ImageStore
@@ -29,7 +29,7 @@ from tastemaker.score.scores import (
     write_scores,
 )
 from tastemaker.score.shards import Row, read_shards, write_shard
-from tastemaker.score.work import Work, keys, shards, wanted, without
+from tastemaker.score.work import Work, comparisons_sha, keys, shards, wanted, without
 
 __all__ = ["Scores", "find_scorer", "read_scores", "score", "score_batch"]
 
@@ -43,7 +43,7 @@ def score(data: Path, scorer: Scorer, *, shard_rows: int = 1024, batch_size: int
     """
     started = time.monotonic()
     _positive(shard_rows=shard_rows, batch_size=batch_size)
-    mark = fingerprint(scorer=scorer.id, calibration=scorer.calibration, comparisons=_comparisons_sha(data))
+    mark = fingerprint(scorer=scorer.id, calibration=scorer.calibration, comparisons=comparisons_sha(data))
     folder = scores_folder(data, scorer.id)
     with locked(folder):
         clear_temporaries(folder)
@@ -103,13 +103,6 @@ def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
         return None
     summary: dict[str, Any] = read_json(path)
     return summary if summary.get("fingerprint") == mark else None
-
-
-def _comparisons_sha(data: Path) -> str:
-    path = data / "comparisons.parquet"
-    if not path.exists():
-        raise UserError(f"{path}: no such file; make it with: tastemaker import SOURCE --out {data}")
-    return sha256_file(path)
 
 
 def _positive(**numbers: int) -> None:

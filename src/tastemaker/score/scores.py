@@ -47,11 +47,17 @@ class Scores:
         """Raw scores, float64 [m], of m (image, prompt); NaN where there is none."""
         if not len(self):
             return np.full(len(sha), np.nan)
-        images, prompts = pc.unique(self.sha), pc.unique(self.prompt_sha)
-        mine, asked = _joined(self.sha, self.prompt_sha, images, prompts), _joined(sha, prompt_sha, images, prompts)
-        order = np.argsort(mine)
-        row = order[np.searchsorted(mine, asked, sorter=order).clip(max=len(mine) - 1)]
+        images, prompts, mine = self._index
+        asked = _joined(_place(sha, images), _place(prompt_sha, prompts), len(prompts))
+        row = np.searchsorted(mine, asked).clip(max=len(mine) - 1)
         return np.where(mine[row] == asked, self.raw[row].astype(np.float64), np.nan)
+
+    @cached_property
+    def _index(self) -> tuple[pa.Array, pa.Array, np.ndarray]:
+        """Distinct images, distinct prompts, and each row's place among them as one rising int64."""
+        first = _first_of_runs(self.sha)
+        images, prompts = self.sha.filter(pa.array(first)), pc.unique(self.prompt_sha).sort()
+        return images, prompts, _joined(np.cumsum(first) - 1, _place(self.prompt_sha, prompts), len(prompts))
 
     @cached_property
     def _row_of(self) -> dict[Key, int]:
@@ -75,8 +81,12 @@ def scored_by(data: Path) -> list[str]:
     return sorted(read_json(path.parent / "summary.json")["scorer"] for path in (data / FOLDER).glob(f"*/{NAME}"))
 
 
-def find_scorer(data: Path, name: str) -> str:
-    """The id behind an id or a bare name among those that have scored ``data``; raises `UserError` with the way out."""
+def find_scorer(data: Path, name: str, spec: str | None = None) -> str:
+    """The id behind an id or a bare name among those that have scored ``data``.
+
+    Raises `UserError` with the command that makes the scores; ``spec`` is what that command calls the scorer, where
+    it has options.
+    """
     known = scored_by(data)
     matches = [scorer for scorer in known if name in (scorer, scorer.partition("@")[0])]
     if name in matches or len(matches) == 1:
@@ -85,7 +95,7 @@ def find_scorer(data: Path, name: str) -> str:
         raise UserError(f"{data}: '{name}' may be {' or '.join(matches)}; say which with --scorer")
     unfinished = scores_folder(data, name).exists()
     so_far = "has not finished here" if unfinished else f"has not scored here (done: {', '.join(known) or 'none'})"
-    raise UserError(f"{data}: '{name}' {so_far}; run: tastemaker score {data} --scorer {name.partition('@')[0]}")
+    raise UserError(f"{data}: '{name}' {so_far}; run: tastemaker score {data} --scorer {spec or name.partition('@')[0]}")
 
 
 def read_scores(data: Path, scorer_id: str) -> Scores:
@@ -117,12 +127,16 @@ def write_quarantine(path: Path, rows: Sequence[dict[str, str]]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _joined(sha: pa.Array, prompt_sha: pa.Array, images: pa.Array, prompts: pa.Array) -> np.ndarray:
+def _joined(image: np.ndarray, prompt: np.ndarray, prompts: int) -> np.ndarray:
     """One int64 for each (image, prompt); -1 where either is not among the known ones."""
-    image, prompt = _place(sha, images), _place(prompt_sha, prompts)
-    return np.where((image < 0) | (prompt < 0), -1, image * len(prompts) + prompt)
+    return np.where((image < 0) | (prompt < 0), -1, image * prompts + prompt)
 
 
 def _place(values: pa.Array, known: pa.Array) -> np.ndarray:
     """int64 [n]: where each value stands among the known ones, or -1."""
     return np.asarray(pc.fill_null(pc.index_in(values, value_set=known), -1)).astype(np.int64)
+
+
+def _first_of_runs(values: pa.Array) -> np.ndarray:
+    """bool [n]: where another value begins, of sorted values; much faster than to look each of them up."""
+    return np.concatenate([[True], np.asarray(pc.not_equal(values[1:], values[:-1]))])

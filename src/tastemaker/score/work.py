@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tastemaker.base.errors import UserError
-from tastemaker.data.store import read_comparisons
+from tastemaker.base.files import sha256_file
+from tastemaker.data.store import COMPARISONS, read_comparisons
 from tastemaker.score.scores import Key
 
 Work = dict[str, dict[str, str]]
@@ -23,6 +24,14 @@ def wanted(data: Path) -> Work:
     if not work:
         raise UserError(f"{data}: there are no comparisons here; import some with: tastemaker import")
     return work
+
+
+def comparisons_sha(data: Path) -> str:
+    """Hex SHA-256 of the comparisons of ``data``: by it a verb knows that it has seen them before."""
+    path = data / COMPARISONS
+    if not path.exists():
+        raise UserError(f"{path}: no such file; make it with: tastemaker import SOURCE --out {data}")
+    return sha256_file(path)
 
 
 def keys(work: Work) -> set[Key]:
