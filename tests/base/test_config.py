@@ -120,7 +120,7 @@ def test_a_recipe_is_read_and_validated(tmp_path: Path) -> None:
         ),
         (link(kind="x"), [], "method.link.kind: 'x' is unknown; known: logistic, squared"),
         (link(beta=1), [], "method.link.kind: missing; one of logistic, squared"),
-        (link(kind="squared", beta=1), [], "method.link.beta: unknown field; known: kind, tau"),
+        (link(kind="squared", beta=1), [], "method.link.beta: unknown field where kind: squared; known: kind, tau"),
         (
             {"method": {"second": {"kind": "logistic", "beta": -1}}},
             [],

@@ -90,7 +90,7 @@ def _meant_file(path: Path) -> str:
     if not folder.is_dir():
         return f" (nor is there a folder {folder})"
     names = sorted(file.name for file in folder.iterdir() if file.suffix in (".yaml", ".yml"))
-    return closest(path.name, names) if names else f"; {folder} has no .yaml file"
+    return closest(path.name, names) if names else f"; there is no .yaml file in {folder.resolve()}"
 
 
 def _problem(error: yaml.YAMLError) -> str:
@@ -160,7 +160,9 @@ def _sentence(cls: type[BaseModel], problem: Any) -> str:
     place = tags_and_names(cls, problem["loc"])
     path = ".".join(place.path)
     if kind == "extra_forbidden":
-        return f"{path}: unknown field{closest(place.path[-1], place.siblings)}"
+        ending = closest(place.path[-1], place.siblings)
+        where = f" where {place.chosen}" if place.chosen and "did you mean" not in ending else ""
+        return f"{path}: unknown field{where}{ending}"
     if kind == "missing":
         return f"{path}: missing; give it a value ({place.hint})"
     if kind.startswith("union_tag"):

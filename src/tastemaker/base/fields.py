@@ -24,6 +24,8 @@ class Place:
     """Values that are allowed for the last name: literals, or the tags of a union of models."""
     hint: str
     """Type and description of the last name's field."""
+    chosen: str
+    """Which member of a union the last name's section is, as "kind: full"; empty outside unions."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ def tags_and_names(cls: type[BaseModel], location: Sequence[str | int]) -> Place
     path: list[str] = []
     siblings: list[str] = []
     field: FieldInfo | None = None
+    chosen = tag = ""
     for part in location:
         models = _models(annotation)
         member = _tagged(models, part) if len(models) > 1 else None
         if member is not None:
-            annotation = member
-        elif len(models) == 1:
+            annotation, tag = member, _chosen(member)
+            continue
+        if len(models) == 1:
             siblings = list(models[0].model_fields)
             field = models[0].model_fields.get(str(part))
             annotation = field.annotation if field else None
@@ -55,8 +59,9 @@ def tags_and_names(cls: type[BaseModel], location: Sequence[str | int]) -> Place
             path.append(str(part))
         elif annotation is None:
             path.append(str(part))
+        chosen, tag = tag, ""
     hint = "" if field is None else ", ".join(filter(None, [type_name(field.annotation), field.description]))
-    return Place(path, siblings, _choices(annotation), hint)
+    return Place(path, siblings, _choices(annotation), hint, chosen)
 
 
 def describe(cls: type[BaseModel], prefix: str = "") -> Iterator[Row]:
@@ -151,6 +156,11 @@ def _tags(model: type[BaseModel]) -> list[str]:
         if _literal(field):
             return _literal(field)
     return []
+
+
+def _chosen(model: type[BaseModel]) -> str:
+    """The tag of a union's member as the user writes it."""
+    return next((f"{name}: {_literal(field)[0]}" for name, field in model.model_fields.items() if _literal(field)), "")
 
 
 def _literal(field: FieldInfo) -> list[str]:
