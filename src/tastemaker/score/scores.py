@@ -95,7 +95,8 @@ def find_scorer(data: Path, name: str, spec: str | None = None) -> str:
         raise UserError(f"{data}: '{name}' may be {' or '.join(matches)}; say which with --scorer")
     unfinished = scores_folder(data, name).exists()
     so_far = "has not finished here" if unfinished else f"has not scored here (done: {', '.join(known) or 'none'})"
-    raise UserError(f"{data}: '{name}' {so_far}; run: tastemaker score {data} --scorer {spec or name.partition('@')[0]}")
+    spec = spec or name.partition("@")[0]
+    raise UserError(f"{data}: '{name}' {so_far}; run: tastemaker score {data} --scorer {spec}")
 
 
 def read_scores(data: Path, scorer_id: str) -> Scores:
