@@ -59,7 +59,7 @@ class Fit:
     plan: Plan
     parameters: dict[str, Parameter]
 
-    def run(self, loss_at: Callable[[int], Tensor], what: str, watch: Callable[[int], None] = lambda step: None) -> None:
+    def run(self, loss_at: Callable[[int], Tensor], what: str, watch: Callable[[int], None] = lambda _: None) -> None:
         """Minimise ``loss_at(step)`` and leave the averaged weights in the parameters.
 
         ``watch(step)`` is called at every checkpoint with the averaged weights in place.
@@ -68,7 +68,9 @@ class Fit:
             Interrupted: SIGINT or SIGTERM came; the state is saved.
             UserError: the loss is not finite, or the folder holds another training.
         """
-        optimizer = AdamW(list(self.parameters.values()), lr=self.plan.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+        optimizer = AdamW(
+            list(self.parameters.values()), lr=self.plan.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
         mean = average.start(self.parameters)
         first, window = self._resume(optimizer, mean)
         with stopping() as stop:

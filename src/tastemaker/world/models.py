@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from tastemaker.world.captions import split
 from tastemaker.world.captions import caption as caption_of
+from tastemaker.world.captions import split
 from tastemaker.world.render import SIDE
 
 TOKENS = 24
 """Longest caption in tokens, both ends included; the longest of the world has 22."""
+END, SPECIAL = "</w>", ("<|startoftext|>", "<|endoftext|>")
 WIDTH = 64
 """Width of the text encoder."""
 
@@ -23,18 +25,34 @@ WIDTH = 64
 def tokenizer() -> CLIPTokenizer:
     """A byte-level BPE like CLIP's, learned on the words of the world: each of them is one token."""
     words = sorted({word for scene in split("train")[1] + split("train")[0] for word in _words(caption_of(scene))})
-    learner = trainers.BpeTrainer(
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        end_of_word_suffix="</w>",
-        min_frequency=1,
-        show_progress=False,
-    )
-    empty = CLIPTokenizer()
-    empty.backend_tokenizer.train_from_iterator(words, learner)
-    learned = json.loads(empty.backend_tokenizer.to_str())["model"]
-    merges = [tuple(merge) for merge in learned["merges"]]
-    return CLIPTokenizer(vocab=learned["vocab"], merges=merges, model_max_length=TOKENS)
+    merges = learn_merges(words)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*letters, *(letter + END for letter in letters), *map("".join, merges), *SPECIAL]
+    return CLIPTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=TOKENS)
+
+
+def learn_merges(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges (arXiv 1508.07909) until every word is one piece; equally frequent pairs in alphabetic order.
+
+    The trainer of the `tokenizers` library breaks such ties differently in every process.
+    """
+    spelled = [[*word[:-1], word[-1] + END] for word in words]
+    merges: list[tuple[str, str]] = []
+    while counts := Counter(pair for pieces in spelled for pair in pairwise(pieces)):
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(best)
+        spelled = [_merged(pieces, best) for pieces in spelled]
+    return merges
+
+
+def _merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and (joined[-1], piece) == pair:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _words(text: str) -> Sequence[str]:

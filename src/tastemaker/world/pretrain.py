@@ -21,7 +21,7 @@ from torch import Tensor
 from tastemaker.base.draw import normal, numbers
 from tastemaker.base.files import locked, write_json
 from tastemaker.base.progress import bar
-from tastemaker.base.summary import finish, finished, fingerprint
+from tastemaker.base.summary import fingerprint, finish, finished
 from tastemaker.process.schedule import Schedule, from_scheduler
 from tastemaker.world import captions, models
 from tastemaker.world.fit import Fit, Plan, minibatch, parameters_of
@@ -60,7 +60,7 @@ def examples(count: int, mistakes: float, seed: int) -> Examples:
 
 
 def train_autoencoder(pipeline: StableDiffusionPipeline, pictures: Tensor, out: Path, plan: Plan) -> None:
-    """Squared error plus 0.2 · absolute error plus a faint pull of the posterior to N(0, 1); sets the scaling factor."""
+    """Squared plus 0.2 · absolute error plus a faint pull of the posterior to N(0, 1); sets the scaling factor."""
     vae = pipeline.vae
 
     def loss_at(step: int) -> Tensor:
@@ -68,7 +68,11 @@ def train_autoencoder(pipeline: StableDiffusionPipeline, pictures: Tensor, out: 
         posterior = vae.encode(x).latent_dist
         latents = posterior.mean + posterior.std * normal(tuple(posterior.mean.shape), plan.seed, "posterior", step)
         difference = vae.decode(latents).sample - x
-        return difference.square().mean() + 0.2 * difference.abs().mean() + 1e-5 * posterior.kl().mean() / latents[0].numel()
+        return (
+            difference.square().mean()
+            + 0.2 * difference.abs().mean()
+            + 1e-5 * posterior.kl().mean() / latents[0].numel()
+        )
 
     Fit(out, plan, parameters_of({"vae": vae})).run(loss_at, "autoencoder")
     with torch.no_grad():
@@ -124,7 +128,9 @@ def tokenize(pipeline: StableDiffusionPipeline, texts: Sequence[str]) -> Tensor:
 
 
 @torch.no_grad()
-def draw_images(pipeline: StableDiffusionPipeline, texts: Sequence[str], seed: int, steps: int = SAMPLING_STEPS) -> Array:
+def draw_images(
+    pipeline: StableDiffusionPipeline, texts: Sequence[str], seed: int, steps: int = SAMPLING_STEPS
+) -> Array:
     """One image a caption, without guidance: [n, SIDE, SIDE, 3] in [0, 1]."""
     pipeline.set_progress_bar_config(disable=True)
     noise = torch.stack([normal((4, 8, 8), seed, "initial", text, 0) for text in texts])
@@ -137,7 +143,10 @@ def look(pipeline: StableDiffusionPipeline, out: Path, step: int) -> None:
     scenes = captions.draw("tune", WATCHED, seed=0)
     images = draw_images(pipeline, [captions.caption(scene) for scene in scenes], seed=0)
     (out / "samples").mkdir(exist_ok=True)
-    worth = {"utility": float(utilities(list(images), scenes).mean()), "correct": float(verdicts(list(images), scenes).mean())}
+    worth = {
+        "utility": float(utilities(list(images), scenes).mean()),
+        "correct": float(verdicts(list(images), scenes).mean()),
+    }
     write_json(out / "samples" / f"step-{step:06d}.json", worth)
     contact_sheet(images[:48]).save(out / "samples" / f"step-{step:06d}.png")
 
@@ -150,7 +159,7 @@ def contact_sheet(images: Array, columns: int = 12, scale: int = 3) -> Image.Ima
 
 
 AUTOENCODER = Plan(steps=3500, batch=32, lr=3e-3, warmup=50, decay=0.99)
-DENOISER = Plan(steps=5000, batch=64, lr=1.5e-3, warmup=200, decay=0.998)
+DENOISER = Plan(steps=4500, batch=64, lr=1.5e-3, warmup=200, decay=0.998)
 
 
 def pretrain(
@@ -185,7 +194,7 @@ def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
 
 
 def worth(pipeline: StableDiffusionPipeline, count: int = 300) -> dict[str, float]:
-    """Utility and share of correct images on held-out (test) captions, beside true renders and their reconstructions."""
+    """Utility and share of correct images on held-out captions, beside true renders and their reconstructions."""
     scenes = captions.draw("test", count, seed=1)
     true = np.stack([render(scene, numbers(1, "render", index)) for index, scene in enumerate(scenes)])
     sets = {

@@ -6,6 +6,7 @@ shape covers, approximated by ``clip(1/2 − distance, 0, 1)``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ def _box(x: Array, y: Array, half_x: float, half_y: float) -> Array:
 def _triangle(x: Array, y: Array, r: float) -> Array:
     """Isosceles, pointing up: base 2.3 r wide at y = r, tip at y = −r."""
     slope = 1.15 / 2.0
-    side = (np.abs(x) - slope * (y + r)) / np.hypot(1.0, slope)
+    side = (np.abs(x) - slope * (y + r)) / math.hypot(1.0, slope)
     return np.maximum(side, y - r)
 
 
@@ -62,7 +63,7 @@ def distance(shape: str, x: Array, y: Array, r: float) -> Array:
     """Signed distance (approximate outside corners) to a shape of half extent ``r`` at the origin."""
     match shape:
         case "circle":
-            return np.hypot(x, y) - r
+            return np.hypot(x, y) - np.float32(r)
         case "square":
             return _box(x, y, 0.9 * r, 0.9 * r)
         case "triangle":
