@@ -1,4 +1,4 @@
-"""A small training task on disk, written by the file formats' description, and children that train and can be killed."""
+"""A small training task on disk, written by the formats' description, and children that train and can be killed."""
 
 from __future__ import annotations
 

@@ -31,9 +31,14 @@ def test_the_average_of_constant_weights_is_those_weights() -> None:
 def test_using_puts_the_same_bits_back_even_after_an_error() -> None:
     weights = {"w": torch.nn.Parameter(torch.randn(5))}
     before = weights["w"].detach().clone()
-    with pytest.raises(RuntimeError), average.using({"w": torch.zeros(5)}, weights):
-        assert not weights["w"].any()
-        raise RuntimeError
+
+    def fail_inside() -> None:
+        with average.using({"w": torch.zeros(5)}, weights):
+            assert not weights["w"].any()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_inside()
     assert torch.equal(weights["w"], before)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from support.training import make_task, recipe_of
 
+from support.training import make_task, recipe_of
 from tastemaker.train import checkpoint
 from tastemaker.train.training import train
 
@@ -80,5 +80,5 @@ def test_the_command_in_the_card_runs(tree: dict[str, Any], tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     code = (tmp_path / "README.md").read_text().split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
-    exec(code.replace("snow\")", "snow\", num_inference_steps=2)"), names)
+    exec(code.replace('snow")', 'snow", num_inference_steps=2)'), names)
     assert names["image"].size == (32, 32)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.training import make_task, recipe_of
 
+from support.training import make_task, recipe_of
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
 from tastemaker.train import checkpoint, log, loop
@@ -134,14 +134,14 @@ def broken_from(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def install(call: int) -> None:
         calls = iter(range(10**6))
-        whole = loop.method_step
+        whole = loop.judge
 
         def step(*arguments: Any) -> Any:
             outcome = whole(*arguments)
             factor = math.nan if next(calls) >= call else 1.0
             return type(outcome)(outcome.loss * factor, outcome.stats)
 
-        monkeypatch.setattr(loop, "method_step", step)
+        monkeypatch.setattr(loop, "judge", step)
 
     return install
 
@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_logged_or_saved(
     tree: dict[str, Any], tmp_path: Path, broken_from: Any, log_every: int
 ) -> None:
     broken_from(2)
-    with pytest.raises(UserError, match=r"loss is nan at step 3 .*step-000002 is intact; .* lower train.lr") as raised:
+    with pytest.raises(UserError, match=r"loss is nan at step 3 .*step-000002 is saved; .* lower train.lr") as raised:
         short(tree, tmp_path, pairs=8, checkpoint_every=1, log_every=log_every)
     assert "\n" not in str(raised.value)
     found = checkpoint.newest(tmp_path)

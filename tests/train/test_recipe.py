@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tastemaker.base.config import write_yaml
 from tastemaker.base.errors import UserError
+from tastemaker.base.fields import describe
 from tastemaker.train.config import Settings
 from tastemaker.train.recipe import Recipe, difference, read_recipe
 
@@ -131,3 +133,20 @@ def test_reading_a_recipe_imports_no_heavy_library(root: Path) -> None:
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_the_document_names_every_field_and_every_recipe(root: Path) -> None:
+    text = (root / "docs" / "training.md").read_text()
+    fields = {row.name for row in describe(Recipe)} - {"data", "adapter", "train"}
+    wanted = {name for name in fields if not name.startswith(("method.", "adapter("))}
+    assert [name for name in sorted(wanted) if f"`{name}`" not in text] == []
+    assert [path.name for path in (root / "recipes").glob("*.yaml") if f"`recipes/{path.name}`" not in text] == []
+
+
+def test_the_document_gives_the_defaults(root: Path) -> None:
+    text = (root / "docs" / "training.md").read_text()
+    row = re.compile(r"^\| `train\.(\w+)` \| ([^|]+) \|", re.M)
+    for name, default in row.findall(text):
+        value = Settings.model_fields[name].default
+        words = {"yes": True, "no": False, "`auto`": "auto"}
+        assert (words[default] if default in words else float(default)) == value, name

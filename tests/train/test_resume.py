@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import training
 
 WEIGHTS = "pytorch_lora_weights.safetensors"

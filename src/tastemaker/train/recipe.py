@@ -13,6 +13,8 @@ from tastemaker.base.config import apply_overrides, read_yaml, validate
 from tastemaker.method.method import Method
 from tastemaker.train.config import FROZEN, Data, Settings
 
+NAME = "recipe.yaml"
+"""The resolved recipe in a run's folder."""
 INDIFFERENT = {"device", "checkpoint_every", "keep_checkpoints"}
 """Training settings that change neither weights nor metrics."""
 

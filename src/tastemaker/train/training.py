@@ -15,8 +15,8 @@ from tastemaker.train import inputs
 from tastemaker.train.order import Reading
 
 if TYPE_CHECKING:
-    from tastemaker.train.loop import Run, Task
     from tastemaker.train.recipe import Recipe
+    from tastemaker.train.run import Run, Task
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a full disk, a full quota and a file past its limit are called."""
@@ -43,16 +43,18 @@ def train(recipe: Recipe) -> dict[str, Any]:
 
 
 def _train(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], started: float) -> dict[str, Any]:
-    from tastemaker.train import export, loop
+    from tastemaker.base.config import write_yaml
+    from tastemaker.train import export, loop, run
+    from tastemaker.train.recipe import NAME
 
     files.clear_temporaries(out)
     files.clear_temporaries(out / "checkpoints")
     task = prepare(recipe, out, mark, index)
-    run = loop.resume(task)
-    export.write_recipe(recipe, out)
-    loop.finish(task, run)
-    weights = export.export(task, run)
-    return summary.finish(out, "train", started, fingerprint=mark, **_facts(task, run, weights))
+    state = run.resume(task)
+    write_yaml(out / NAME, recipe)
+    loop.finish(task, state)
+    weights = export.export(task, state)
+    return summary.finish(out, "train", started, fingerprint=mark, **_facts(task, state, weights))
 
 
 def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any]) -> Task:
@@ -61,12 +63,11 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any]) -> Task
     Raises:
         UserError: the cache is another model's, or misses an image or a prompt.
     """
-    from tastemaker.encode.cache import Cache
-
     from tastemaker.backbone.adapter import attach
     from tastemaker.backbone.load import identity, load
+    from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import read_pairs
-    from tastemaker.train.loop import Task
+    from tastemaker.train.run import Task
 
     settings = recipe.train
     pairs = read_pairs(Path(recipe.data.pairs))
