@@ -78,7 +78,7 @@ def cache(world, model, tmp_path_factory):
     return out, run(world, model, out)
 
 
-def test_the_documented_files_and_counts(cache, model):
+def test_the_documented_files_and_counts(cache, world, model):
     out, summary = cache
     index = json.loads((out / "cache.json").read_text())
     assert set(index) == {
@@ -86,6 +86,8 @@ def test_the_documented_files_and_counts(cache, model):
     }  # fmt: skip
     assert (index["resolution"], index["scaling_factor"]) == (RESOLUTION, 0.18215)
     assert index["model_key"] == load(model).key == Cache(out).model_key
+    store = [sha for sha in ImageStore(world[0]).shas if sha in index["images"]]
+    assert index["images"] == {sha: list(divmod(place, 2)) for place, sha in enumerate(store)}
     assert tuple(index["latent_shape"]) == Cache(out).latent_shape == LATENT_SHAPE
     assert (summary["images"], summary["prompts"]) == (6, 3) == (len(index["images"]), len(index["prompts"]))
     shards = [f"images-0000{n}.safetensors" for n in range(3)] + [f"prompts-0000{n}.safetensors" for n in range(2)]

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 
-from tastemaker.method.links import Logistic, Sft
+from tastemaker.method.evidence import Denoising
+from tastemaker.method.links import Link, Logistic, Sft
 from tastemaker.method.method import Method
 from tastemaker.method.weight import Constant
-from tastemaker.method.when import Range, Uniform
+from tastemaker.method.when import Range, Uniform, When
 from tastemaker.process.prediction import Prediction
+
+
+def members(union):
+    """The classes of an annotated union."""
+    return get_args(get_args(union)[0])
 
 
 def test_the_default_is_diffusion_dpo_as_published():
@@ -88,6 +96,21 @@ def test_constant_weight_is_one_for_each_row():
     alpha = torch.tensor([0.1, 0.9])
     prediction = Prediction(torch.zeros(2, 1), torch.zeros(2, 1), alpha, (1 - alpha**2).sqrt(), "eps")
     assert Constant()(prediction).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("part", [*members(Link), *members(When), Constant, Denoising], ids=lambda part: part.__name__)
+def test_every_part_has_its_row_in_the_documents(part, root):
+    rows = (root / "docs" / "methods.md").read_text(encoding="utf-8").splitlines()
+    kind = part.model_fields["kind"].default
+    [row] = [row for row in rows if row.startswith(f"| `{kind}`")]
+    fields = set(part.model_fields) - {"kind"}
+    assert all(f"`{field}`" in row for field in fields)
+
+
+def test_the_documented_section_is_the_default(root):
+    text = (root / "docs" / "methods.md").read_text(encoding="utf-8")
+    section = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    assert Method.model_validate(section["method"]) == Method() == Method.model_validate({})
 
 
 def test_reading_a_method_imports_no_torch():
