@@ -81,3 +81,12 @@ def open_png(png: bytes) -> Image:
     from PIL import Image as Images
 
     return Images.open(io.BytesIO(png)).convert("RGB")
+
+
+def first_samples(folder: Path, prompts: Sequence[int]) -> dict[int, tuple[str, Image]]:
+    """Sample 0 of the prompts with these indices: index → (prompt, image)."""
+    import pyarrow.parquet as pq
+
+    chosen = [("prompt_index", "in", list(prompts)), ("sample", "=", 0)]
+    rows = pq.read_table(folder / IMAGES, filters=chosen, partitioning=None).to_pylist()
+    return {row["prompt_index"]: (row["prompt"], open_png(row["png"])) for row in rows}

@@ -93,12 +93,12 @@ def _row(result: Mapping[str, Any]) -> Sequence[str]:
     versus = result["against_base"]
     if versus is None:
         return [*row, "", "", ""]
-    difference = f"{with_interval(versus, 'mean_difference', '+.4g')}"
+    difference = f"{with_interval(versus, 'mean_difference', '+.4f')}"
     counts = f"{versus['wins']} / {versus['ties']} / {versus['losses']}"
     return [*row, difference, with_interval(versus, "win_rate", ".3f"), counts]
 
 
-def number(value: float | None, form: str = ".4g") -> str:
+def number(value: float | None, form: str = "#.4g") -> str:
     """A figure for a table, or a dash."""
     return "–" if value is None else format(value, form).replace("-", "−")
 

@@ -1,0 +1,103 @@
+"""Images for the page: the best and worst pairs, and the same prompts drawn by several models."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.base import draw
+from tastemaker.report.page import Gallery, Picture, Strip
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LARGEST = 384
+"""Longest side in pixels of an image in the page; larger ones are made smaller."""
+
+
+def picture(image: Image, *, alt: str, label: str, lines: tuple[str, ...] = (), mark: str = "") -> Picture:
+    """``image`` inside the page: as it is (PNG) up to 128 pixels, else as WebP of at most `LARGEST`."""
+    image = image.copy()
+    image.thumbnail((LARGEST, LARGEST))
+    kind, options = ("png", {}) if max(image.size) <= 128 else ("webp", {"quality": 84, "method": 4})
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    source = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Picture(source, *image.size, alt=alt, label=label, lines=lines, mark=mark)
+
+
+def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: str = "") -> Gallery:
+    """Winner and loser of each row of a pairs.parquet, with ψ and Q; the images come from the data folder."""
+    from tastemaker.data.images import decode
+    from tastemaker.data.store import ImageStore
+
+    wanted = {row[role] for row in rows for role in ("winner", "loser")}
+    images = {sha: decode(content) for sha, content in ImageStore(data).read_many(wanted)}
+    strips = [
+        Strip(
+            row["prompt"],
+            tuple(
+                picture(
+                    images[row[role]],
+                    alt=f"{role} for: {row['prompt']}",
+                    label=role,
+                    lines=(f"ψ {row[f'psi_{role}']:.3f}",),
+                    mark="good" if role == "winner" else "bad",
+                )
+                for role in ("winner", "loser")
+            ),
+            f"Q {row['quality']:.3f}",
+        )
+        for row in rows
+    ]
+    return Gallery(title, tuple(strips), caption)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A model's images: its name, its IMAGES folder, and scores by (prompt_index, sample, scorer)."""
+
+    name: str
+    folder: Path
+    scores: Mapping[tuple[int, int, str], float]
+
+
+def models(title: str, drawn: Sequence[Drawn], prompts: Sequence[int], caption: str = "") -> Gallery:
+    """The first sample of each prompt (by index) as every model drew it, side by side, with its scores."""
+    from tastemaker.evaluate.images import first_samples
+
+    found = [first_samples(model.folder, prompts) for model in drawn]
+    strips = [
+        Strip(
+            found[0][index][0],
+            tuple(
+                picture(
+                    images[index][1],
+                    alt=f"{model.name} for: {images[index][0]}",
+                    label=model.name,
+                    lines=_scores(model, index),
+                )
+                for model, images in zip(drawn, found, strict=True)
+            ),
+        )
+        for index in prompts
+    ]
+    scorers = dict.fromkeys(scorer.partition("@")[0] for _, _, scorer in drawn[0].scores)
+    legend = f" Under each image: {', '.join(scorers)}." if scorers else ""
+    return Gallery(title, tuple(strips), caption + legend)
+
+
+def some(count: int, most: int, seed: int = 0) -> list[int]:
+    """At most ``most`` of ``count`` prompts, drawn by ``seed`` alone, in ascending order."""
+    return sorted(draw.numbers(seed, "report", "gallery").permutation(count)[:most].tolist())
+
+
+def _scores(model: Drawn, index: int) -> tuple[str, ...]:
+    scores = {
+        scorer: value for (prompt, sample, scorer), value in model.scores.items() if (prompt, sample) == (index, 0)
+    }
+    return tuple(f"{value:#.3g}" for value in scores.values())
