@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -53,18 +54,13 @@ def parse_label(value: object) -> Label | None:
     A number is the share of the preference that the *first* image has, as in Pick-a-Pic's `label_0`.
     None for a missing label (nothing, an empty text, NaN). Raises `ValueError` for anything else.
     """
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+    text = str(value).strip().lower()
+    if value is None or text in ("", "nan"):
         return None
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in _WORDS:
-            return _WORDS[word]
-        try:
-            value = float(word)
-        except ValueError:
-            raise ValueError(f"{value!r} is none of a, b, tie, left, right, 1, 0, 0.5") from None
-    if isinstance(value, int | float) and not isinstance(value, bool) and value in _SHARES:
-        return _SHARES[value]
+    if text in _WORDS:
+        return _WORDS[text]
+    with suppress(ValueError, KeyError):
+        return _SHARES[float(text)]
     raise ValueError(f"{value!r} is none of a, b, tie, left, right, 1, 0, 0.5")
 
 

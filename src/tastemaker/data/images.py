@@ -139,7 +139,7 @@ def _facts(image: Image.Image) -> Facts:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        value = Image.Image.getexif(image).get(ORIENTATION, 1)  # the PNG class's own would decode the pixels
     except Exception:  # damaged EXIF says nothing
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

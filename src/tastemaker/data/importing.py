@@ -44,6 +44,7 @@ def import_data(
     key = fingerprint(verb="import", rules=RULES, format=opened.format, source=opened.identity, limit=limit)
     with locked(out):
         if done := finished(out, key):
+            (out / JOURNAL).unlink(missing_ok=True)
             return done
         _clean(out)
         with Journal(out, key) as journal:

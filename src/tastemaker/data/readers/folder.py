@@ -108,7 +108,7 @@ def _jsonl(table: Path) -> Iterator[Record]:
             if line.strip():
                 yield Record(number, _json_object(line))
             while len(line) > LARGEST_LINE and not line.endswith("\n"):  # skip the rest of an endless line
-                line = file.readline(LARGEST_LINE)
+                line = file.readline(LARGEST_LINE + 1)
 
 
 def _json_object(line: str) -> dict[str, Any] | Problem:
