@@ -43,6 +43,11 @@ def test_weights_are_cast_once_and_outputs_stay_float32(folder):
     assert backbone.condition(["a"])["embeds"].dtype == torch.float32
 
 
+def test_loading_is_silent_where_nobody_looks_on(folder, capfd):
+    load(folder)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_missing_folder(tmp_path):
     with pytest.raises(UserError, match="no such model folder"):
         load(tmp_path / "nowhere")

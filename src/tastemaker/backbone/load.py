@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json, sha256_file, sha256_text
@@ -45,12 +48,13 @@ def load(
     from tastemaker.backbone.stable_diffusion import StableDiffusion
 
     folder = _folder(model, revision)
-    pipeline = _pipeline(folder, getattr(torch, dtype))
+    with _bars_on_terminals_only():
+        pipeline = _pipeline(folder)
     if adapter is not None:
         _put_on(pipeline, Path(adapter), adapter_scale)
     if gradient_checkpointing:
         pipeline.unet.enable_gradient_checkpointing()
-    pipeline.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    pipeline.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device, getattr(torch, dtype))
     return StableDiffusion(pipeline, lambda: _identity(model, folder))
 
 
@@ -96,14 +100,13 @@ def _download(model: str, revision: str | None) -> Path:
         raise UserError(f"{model}: no such folder, and not to be had from the hub ({_line(error)})") from error
 
 
-def _pipeline(folder: Path, dtype: Any) -> StableDiffusionPipeline:
+def _pipeline(folder: Path) -> StableDiffusionPipeline:
     from diffusers import StableDiffusionPipeline
     from safetensors import SafetensorError
 
     try:
         return StableDiffusionPipeline.from_pretrained(
             folder,
-            torch_dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             safety_checker=None,
@@ -123,6 +126,23 @@ def _put_on(pipeline: StableDiffusionPipeline, adapter: Path, scale: float) -> N
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{adapter}: not LoRA weights of this model ({_line(error)})") from error
     pipeline.set_adapters("adapter", scale)
+
+
+@contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """diffusers and transformers draw their loading bars into log files too; ours are silent there."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    loud = [log for log in (diffusers_logging, transformers_logging) if log.is_progress_bar_enabled()]
+    loud = [] if sys.stderr.isatty() else loud
+    for log in loud:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in loud:
+            log.enable_progress_bar()
 
 
 def _line(error: Exception) -> str:
