@@ -169,6 +169,7 @@ def pretrain(
     denoiser: Plan = DENOISER,
     pictures: int = 48_000,
     mistakes: float = MISTAKES,
+    judged: int = 300,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Train the base model into ``out/model``; resumable at any point, nothing is done twice."""
@@ -183,7 +184,7 @@ def pretrain(
         train_autoencoder(pipeline, data.pixels, out / "autoencoder", autoencoder)
         train_denoiser(pipeline, data, out / "denoiser", denoiser)
         save(pipeline, out / "model")
-        return finish(out, "world pretrain", started, fingerprint=mark, **settings, **worth(pipeline))
+        return finish(out, "world pretrain", started, fingerprint=mark, **settings, **worth(pipeline, judged))
 
 
 def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
@@ -193,7 +194,7 @@ def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     pipeline.unet.float()
 
 
-def worth(pipeline: StableDiffusionPipeline, count: int = 300) -> dict[str, float]:
+def worth(pipeline: StableDiffusionPipeline, count: int) -> dict[str, float]:
     """Utility and share of correct images on held-out captions, beside true renders and their reconstructions."""
     scenes = captions.draw("test", count, seed=1)
     true = np.stack([render(scene, numbers(1, "render", index)) for index, scene in enumerate(scenes)])

@@ -60,7 +60,7 @@ class Judging:
         if abs(difference) <= self.tie:
             return 0.5
         preference, turned = numbers("judge", *key).random(2)
-        first = preference < 1 / (1 + np.exp(-difference / self.temperature))
+        first = preference < (1 + np.tanh(difference / self.temperature / 2)) / 2
         return float(first != (turned < self.flips))
 
 
