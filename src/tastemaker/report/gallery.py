@@ -15,6 +15,8 @@ from tastemaker.report.page import Gallery, Picture, Strip
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SHOWN, SPOKEN = 500, 150
+"""Longest prompt shown above images, and in their descriptions, in characters."""
 LARGEST = 384
 """Longest side in pixels of an image in the page; larger ones are made smaller."""
 
@@ -30,6 +32,11 @@ def picture(image: Image, *, alt: str, label: str, lines: tuple[str, ...] = (), 
     return Picture(source, *image.size, alt=alt, label=label, lines=lines, mark=mark)
 
 
+def shorten(text: str, most: int) -> str:
+    """``text``, cut to ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: str = "") -> Gallery:
     """Winner and loser of each row of a pairs.parquet, with ψ and Q; the images come from the data folder."""
     from tastemaker.data.images import decode
@@ -39,11 +46,11 @@ def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: st
     images = {sha: decode(content) for sha, content in ImageStore(data).read_many(wanted)}
     strips = [
         Strip(
-            row["prompt"],
+            shorten(row["prompt"], SHOWN),
             tuple(
                 picture(
                     images[row[role]],
-                    alt=f"{role} for: {row['prompt']}",
+                    alt=shorten(f"{role} for: {row['prompt']}", SPOKEN),
                     label=role,
                     lines=(f"ψ {row[f'psi_{role}']:.3f}",),
                     mark="good" if role == "winner" else "bad",
@@ -73,11 +80,11 @@ def models(title: str, drawn: Sequence[Drawn], prompts: Sequence[int], caption: 
     found = [first_samples(model.folder, prompts) for model in drawn]
     strips = [
         Strip(
-            found[0][index][0],
+            shorten(found[0][index][0], SHOWN),
             tuple(
                 picture(
                     images[index][1],
-                    alt=f"{model.name} for: {images[index][0]}",
+                    alt=shorten(f"{model.name} for: {images[index][0]}", SPOKEN),
                     label=model.name,
                     lines=_scores(model, index),
                 )

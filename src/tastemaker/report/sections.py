@@ -89,8 +89,11 @@ def before_after(drawn: Sequence[Drawn], prompts: int) -> Section:
     """The same prompts and noise by every model (base first); given scores, also the largest gains and losses."""
     from tastemaker.report.inputs import differences
 
-    says = "The same prompt and the same initial noise for every model. Drawn at random, none picked by hand."
-    parts = [gallery.models(f"{min(RANDOM, prompts)} random prompts", drawn, gallery.some(prompts, RANDOM), says)]
+    title = f"{RANDOM} random prompts" if prompts > RANDOM else "All prompts"
+    says = "The same prompt and the same initial noise for every model."
+    if prompts > RANDOM:
+        says += " Drawn at random, none picked by hand."
+    parts = [gallery.models(title, drawn, gallery.some(prompts, RANDOM), says)]
     if len(drawn) > 1 and drawn[0].scores:
         scorer = next(iter(drawn[0].scores))[2]
         gains = differences(drawn[0], drawn[1], scorer)
