@@ -1,0 +1,52 @@
+"""`docs/data.md` names every reason and every limit."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tastemaker.data import images, prompts, store
+from tastemaker.data.comparison import parse_label
+from tastemaker.data.images import FORMATS
+from tastemaker.data.readers import folder
+
+FIELDS = {"image_a", "image_b", "image_bytes", "label_0", "prompt_sha"}
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def reasons(source: Path) -> set[str]:
+    """Texts of the program that look like reasons."""
+    nodes = (node for path in source.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    shape = re.compile(r"(image|prompt|row|label|repeat)_[a-z0-9_]+|unlabelled|same_image|repeat")
+    return {text for text in texts if shape.fullmatch(text)} - FIELDS
+
+
+def test_reasons(page: str, root: Path) -> None:
+    table = page.partition("| reason | why |")[2].partition("\n\n")[0]
+    names = re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
+    assert set(names) == reasons(root / "src" / "tastemaker" / "data")
+    assert len(names) == len(set(names))
+
+
+def test_limits(page: str) -> None:
+    assert f"at most {images.MAX_PIXELS // 10**6} million\npixels" in page
+    assert f"more than {folder.LARGEST_FILE >> 20} MiB" in page
+    assert f"more than {prompts.MOST_CHARACTERS:,} characters" in page
+    assert f"prompts of more than {prompts.LONG_CHARACTERS}\ncharacters" in page
+    assert f"({store.SHARD_BYTES >> 20} MiB, or {store.SHARD_IMAGES}\nimages)" in page
+    for name in FORMATS:
+        assert name in page.upper()
+
+
+def test_label_forms(page: str) -> None:
+    row = page.partition("| first image |")[2].splitlines()[2]
+    cells = [re.findall(r"`(.*?)`", cell) for cell in row.strip("|").split("|")]
+    assert [{parse_label(form) for form in cell} for cell in cells[:3]] == [{"a"}, {"b"}, {"tie"}]
