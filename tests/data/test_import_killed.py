@@ -13,6 +13,8 @@ import pytest
 
 from support import killed_import
 from support.pictures import contents, jpeg, row, truncated, write_pickapic
+from tastemaker.base.errors import UserError
+from tastemaker.data.importing import import_data
 
 STEPS = 2 * 4 + 3 + 1  # four shards and their commits; two tables and the summary; the journal's end
 
@@ -56,6 +58,12 @@ def test_killed_and_resumed(source: Path, uninterrupted: dict[str, bytes], tmp_p
 
 def test_that_was_every_step(source: Path, uninterrupted: dict[str, bytes], tmp_path: Path) -> None:
     assert run(source, tmp_path / "out", STEPS + 1) == 0
+
+
+def test_killed_before_the_first_commit_and_run_with_other_inputs(source: Path, tmp_path: Path) -> None:
+    assert run(source, tmp_path / "out", 1) == -signal.SIGKILL
+    with pytest.raises(UserError, match="holds an unfinished import of other inputs"):
+        import_data(str(source), tmp_path / "out", limit=1)
 
 
 def test_killed_again_and_again(source: Path, uninterrupted: dict[str, bytes], tmp_path: Path) -> None:

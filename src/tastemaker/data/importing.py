@@ -18,10 +18,10 @@ from tastemaker.data.journal import NAME as JOURNAL
 from tastemaker.data.journal import Journal
 from tastemaker.data.readers import Format, open_source
 from tastemaker.data.readers.row import Place, Source
-from tastemaker.data.store import COMPARISONS, IMAGES, ImageWriter, shard_path, write_comparisons
+from tastemaker.data.store import COMPARISONS, IMAGES, ImageWriter, write_comparisons
 
 QUARANTINE = "quarantine.jsonl"
-RULES = 1  # raised whenever the same source would give another store
+RULES = 1  # raised whenever the same source would give other bytes, so that no import is resumed by other rules
 
 
 def import_data(
@@ -71,11 +71,13 @@ def _clean(out: Path) -> None:
 
 
 def _read(source: Source, journal: Journal, out: Path, limit: int | None) -> None:
-    """All rows of ``source`` into ``journal`` and image shards, from where an earlier run stopped."""
+    """All rows of ``source`` into ``journal`` and image shards, from where an earlier run stopped.
+
+    A shard that became visible after the journal's last commit is written again, the same as before.
+    """
     done = journal.counts["rows"]
     rows = source.read(journal.place)
     wanted = source.rows if limit is None else min(limit, source.rows or limit)
-    _drop_shards(out, journal.shards)
     place = journal.place
     with ThreadPoolExecutor(THREADS) as pool, ImageWriter(out, journal.shards) as writer:
         intake = Intake(journal, writer, pool)
@@ -87,13 +89,6 @@ def _read(source: Source, journal: Journal, out: Path, limit: int | None) -> Non
                 writer.close_shard()
                 journal.commit(place, writer.shards)
     journal.commit(place, writer.shards)
-
-
-def _drop_shards(out: Path, first: int) -> None:
-    """Remove the shards that became visible after the journal's last commit: their rows are read again."""
-    while (path := shard_path(out, first)).exists():
-        path.unlink()
-        first += 1
 
 
 def _write_lines(path: Path, lines: Iterable[bytes]) -> None:

@@ -53,12 +53,12 @@ class Journal:
         self._database = sqlite3.connect(self.path, isolation_level=None)
         with self._errors():
             self._database.executescript(f"PRAGMA cache_size = -{CACHE_KILOBYTES}; {_TABLES}")
+            self._database.execute("INSERT OR IGNORE INTO state VALUES ('key', ?)", (key,))
             self._database.execute("BEGIN")
             state = dict(self._database.execute("SELECT name, value FROM state"))
-        if state.get("key", key) != key:
+        if state["key"] != key:
             self.close()
             raise UserError(f"{data}: holds an unfinished import of other inputs; choose another --out or remove it")
-        self._key = key
         self.place = Place(*json.loads(state.get("place", "[0, 0]")))
         self.shards = int(state.get("shards", "0"))
         self.counts: Counter[str] = Counter(json.loads(state.get("counts", "{}")))
@@ -66,7 +66,7 @@ class Journal:
     def commit(self, place: Place, shards: int) -> None:
         """Keep everything so far: ``shards`` are visible, and the import goes on at ``place``."""
         self.place, self.shards = place, shards
-        state = {"key": self._key, "place": json.dumps(place), "shards": str(shards), "counts": json.dumps(self.counts)}
+        state = {"place": json.dumps(place), "shards": str(shards), "counts": json.dumps(self.counts)}
         with self._errors():
             self._database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state.items())
             self._database.execute("COMMIT")
