@@ -105,4 +105,23 @@ def measure(*, comparisons: Path | None = None, noise: tuple[float, ...] = (0.0,
     show({"utility": utility_table(), "pair accuracy": scorer_accuracy(comparisons or COMPARISONS, noise)})
 
 
-SUBVERBS = {"pretrain": pretrain, "scorer": scorer, "sample": sample, "captions": captions, "measure": measure}
+def unpack(*, out: Path) -> None:
+    """Copy the shipped base model, comparisons and recipe to a folder, to try every verb on them.
+
+    Args:
+        out: Folder to make.
+    """
+    from tastemaker.base.summary import show
+    from tastemaker.world.assets import unpack as run
+
+    show(run(out))
+
+
+SUBVERBS = {
+    "unpack": unpack,
+    "pretrain": pretrain,
+    "scorer": scorer,
+    "sample": sample,
+    "captions": captions,
+    "measure": measure,
+}

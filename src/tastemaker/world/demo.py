@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import locked, read_json, sha256_file
 from tastemaker.base.summary import fingerprint, finish, finished
-from tastemaker.world.assets import BASE_MODEL, COMPARISONS
+from tastemaker.world.assets import BASE_MODEL, COMPARISONS, RECIPE
 from tastemaker.world.outcome import ALL, BASE, FOUND, RANDOM, RANKED, TRAINED, UTILITY, detection, verdict
 from tastemaker.world.sample import PARQUET, sample
 from tastemaker.world.story import tell
@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How large the demo is. ``epsilon`` is the largest difference of utility that counts as a tie."""
+    """How large the demo is; how it trains stands in ``assets/recipe.yaml``.
+
+    ``pairs_seen`` are the pairs that each model trains on, counted with repetition; ``epsilon`` is the largest
+    difference of utility that counts as a tie.
+    """
 
     seed: int = 0
     prompts: int = 300
     fraction: float = 0.3
-    steps: int = 150
-    batch: int = 16
-    lr: float = 3e-4
-    beta: float = 300.0
-    rank: int = 16
-    ema: float = 0.0
+    pairs_seen: int = 2400
     sampling_steps: int = 20
     epsilon: float = 0.02
 
 
-SHORT = Settings(prompts=40, steps=6, sampling_steps=8)
+SHORT = Settings(prompts=40, pairs_seen=96, sampling_steps=8)
 """A demo for checking that everything runs; it proves nothing."""
 
 
@@ -50,7 +49,7 @@ def demo(out: Path, settings: Settings = Settings(), *, comparisons: Path = COMP
     ``comparisons`` is a folder of `tastemaker world sample`; when there is none, fresh comparisons are drawn.
     """
     started = time.monotonic()
-    mark = fingerprint(**asdict(settings), comparisons=_print(comparisons))
+    mark = fingerprint(**asdict(settings), comparisons=_print(comparisons / PARQUET), recipe=_print(RECIPE))
     with locked(out):
         if done := finished(out, mark):
             return done
@@ -64,8 +63,7 @@ def demo(out: Path, settings: Settings = Settings(), *, comparisons: Path = COMP
         return finish(out, "demo", started, fingerprint=mark, **facts, settings=asdict(settings), report=page)
 
 
-def _print(comparisons: Path) -> str | None:
-    file = comparisons / PARQUET
+def _print(file: Path) -> str | None:
     return sha256_file(file) if file.is_file() else None
 
 
@@ -96,34 +94,21 @@ def prepare(source: Path, out: Path, settings: Settings) -> None:
 
 def recipe(name: str, out: Path, settings: Settings) -> Recipe:
     """The recipe of one of the `TRAINED` models: the same but for the pairs and their order."""
-    from tastemaker.base.config import validate
     from tastemaker.rank.ranking import read_pairs
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import read_recipe
 
-    seen = settings.steps * settings.batch
     pairs = out / "ranked" / name
-    tree = {
-        "model": str(BASE_MODEL),
-        "data": {
-            "pairs": str(pairs),
-            "cache": str(out / "cache"),
-            "order": "sorted" if name == RANKED else "random",
-            "epochs": math.ceil(seen / len(read_pairs(pairs))),
-            "max_pairs": seen,
-        },
-        "adapter": {"kind": "lora", "rank": settings.rank},
-        "method": {"link": {"kind": "logistic", "beta": settings.beta}},
-        "train": {
-            "seed": settings.seed,
-            "batch_size": settings.batch,
-            "accumulate": 1,
-            "lr": settings.lr,
-            "ema": settings.ema,
-            "warmup_steps": settings.steps // 10,
-        },
-        "out": str(out / "runs" / name),
+    changes = {
+        "model": BASE_MODEL,
+        "data.pairs": pairs,
+        "data.cache": out / "cache",
+        "data.order": "sorted" if name == RANKED else "random",
+        "data.epochs": math.ceil(settings.pairs_seen / len(read_pairs(pairs))),
+        "data.max_pairs": settings.pairs_seen,
+        "train.seed": settings.seed,
+        "out": out / "runs" / name,
     }
-    return validate(Recipe, tree, f"demo: {name}")
+    return read_recipe(RECIPE, [word for field, value in changes.items() for word in (f"--{field}", str(value))])
 
 
 def align(name: str, out: Path, settings: Settings) -> None:

@@ -80,7 +80,9 @@ class WorldScorer:
 @cache
 def _load(path: str) -> tuple[CLIPModel, CLIPTokenizer]:
     from transformers import CLIPModel, CLIPTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     return CLIPModel.from_pretrained(path).eval(), CLIPTokenizer.from_pretrained(path)
 
 
