@@ -19,6 +19,13 @@ def documented_layers(text: str) -> list[str]:
     return re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
 
 
+def documented_rooms(text: str) -> dict[str, set[str]]:
+    """Modules and folders named in the second column of the table, by layer."""
+    section = text.partition("## Layers")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)/` \| ([^|]*) \|", section, re.MULTILINE)
+    return {name: set(re.findall(r"`(\w+)/?`", rooms)) for name, rooms in rows}
+
+
 def modules(source: Path) -> dict[str, Path]:
     """Dotted name → file of every module below ``source``."""
     found = {}
@@ -99,6 +106,15 @@ def test_every_folder_is_a_documented_layer_and_the_other_way_round(source: Path
     assert folders == set(order)
     assert len(order) == len(set(order))
     assert (order[0], order[-1]) == ("base", "cli")
+
+
+def test_the_table_names_every_room(root: Path, source: Path) -> None:
+    rooms = documented_rooms((root / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    hidden = {"__init__", "__pycache__", "assets"}
+    for name, said in rooms.items():
+        if name != "cli":  # one module a verb, and the verbs are checked against the documents elsewhere
+            there = {path.stem for path in (source / name).iterdir() if path.suffix == ".py" or path.is_dir()}
+            assert there - hidden == said - hidden, name
 
 
 def test_a_layer_imports_only_itself_and_layers_above(source: Path, order: list[str]) -> None:

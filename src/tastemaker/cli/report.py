@@ -6,9 +6,8 @@ from pathlib import Path
 
 
 def run(
-    out: Path,
-    /,
     *,
+    out: Path,
     ranked: Path | None = None,
     eval: Path | None = None,
     images: tuple[Path, ...] = (),
