@@ -111,7 +111,7 @@ def test_a_missing_model_folder_is_told(tree: dict[str, Any], tmp_path: Path) ->
 
 def test_a_cache_without_all_images_names_the_command(tree: dict[str, Any], tmp_path: Path) -> None:
     write_pairs(tmp_path / "ranked", 6)
-    with pytest.raises(UserError, match=r"4 images of .*/ranked are not in it \(first: l4\); add them with"):
+    with pytest.raises(UserError, match=r"4 images of .*/ranked are not in it \(first: l4\); give a new folder"):
         train(recipe_of(given(tree, pairs=tmp_path / "ranked"), tmp_path / "run"))
 
 
@@ -122,7 +122,7 @@ def test_a_cache_without_all_prompts_names_the_command(tree: dict[str, Any], tmp
     gone = index["prompts"].pop(files.sha256_text("a red circle"))
     (cache / "cache.json").write_text(json.dumps(index))
     assert gone
-    with pytest.raises(UserError, match=r"1 prompts of .*add them with: tastemaker encode"):
+    with pytest.raises(UserError, match=r"1 prompts of .*give a new folder and make it with: tastemaker encode"):
         train(recipe_of(given(tree, cache=cache), tmp_path / "run"))
 
 

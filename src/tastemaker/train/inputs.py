@@ -37,7 +37,8 @@ def looks_local(model: str) -> bool:
 
 def encode_command(recipe: Recipe) -> str:
     """The command that fills the recipe's cache."""
-    return f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model} --out {recipe.data.cache}"
+    revision = f" --revision {recipe.revision}" if recipe.revision else ""
+    return f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
 
 
 def require(recipe: Recipe) -> None:
@@ -70,7 +71,7 @@ def _require_encoded(recipe: Recipe, what: str, count: int, first: str) -> None:
     if count:
         raise UserError(
             f"data.cache: {recipe.data.cache}: {count} {what}s of {recipe.data.pairs} are not in it (first: {first}); "
-            f"add them with: {encode_command(recipe)}"
+            f"give a new folder and make it with: {encode_command(recipe)}"
         )
 
 
