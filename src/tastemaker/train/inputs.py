@@ -38,7 +38,9 @@ def looks_local(model: str) -> bool:
 def encode_command(recipe: Recipe) -> str:
     """The command that fills the recipe's cache."""
     revision = f" --revision {recipe.revision}" if recipe.revision else ""
-    return f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
+    return (
+        f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
+    )
 
 
 def require(recipe: Recipe) -> None:
