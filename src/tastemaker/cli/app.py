@@ -14,6 +14,7 @@ of a function's docstring is its line in the list.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import importlib
@@ -31,6 +32,7 @@ from typing import Any, NamedTuple
 from tastemaker import __version__
 from tastemaker.base.config import closest
 from tastemaker.base.errors import Interrupted, UserError
+from tastemaker.cli.refusal import in_one_line
 
 OVERRIDES = "overrides"
 
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = dispatch(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return code
-    except SystemExit as stop:  # the parser's own errors and --help
+    except SystemExit as stop:  # after --help
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except UserError as error:
         return _fail(2, str(error))
@@ -120,7 +122,7 @@ def overview() -> str:
 
 
 def parse(arguments: Sequence[str]) -> Callable[[], int | None]:
-    """The call that ``arguments`` mean, not made yet. Raises `UserError`, or SystemExit from the parser."""
+    """The call that ``arguments`` mean, not made yet. Raises `UserError`, or SystemExit after the help."""
     name, *rest = arguments
     if name not in VERBS:
         raise UserError(f"unknown verb '{name}'{closest(name, list(VERBS))}")
@@ -148,13 +150,17 @@ def _bind(run: Callable[..., Any], program: str, arguments: Sequence[str], modul
     visible = [parameter for parameter in signature.parameters.values() if parameter.name != OVERRIDES]
     bound.__signature__ = signature.replace(parameters=visible)  # type: ignore[attr-defined]
     config = (tyro.conf.PositionalMetavarFromFieldName,)
+    said = io.StringIO()
     try:
-        if OVERRIDES not in signature.parameters:
-            return tyro.cli(bound, prog=program, args=arguments, config=config)
-        call, rest = tyro.cli(bound, prog=program, args=arguments, config=config, return_unknown_args=True)
+        with contextlib.redirect_stderr(said):
+            if OVERRIDES not in signature.parameters:
+                return tyro.cli(bound, prog=program, args=arguments, config=config)
+            call, rest = tyro.cli(bound, prog=program, args=arguments, config=config, return_unknown_args=True)
         return functools.partial(call, **{OVERRIDES: tuple(rest)})
     except SystemExit as stop:
-        if stop.code == 0 and hasattr(module, "details"):
+        if stop.code != 0:
+            raise UserError(in_one_line(said.getvalue(), program)) from None
+        if hasattr(module, "details"):
             print(module.details())
         raise
 
