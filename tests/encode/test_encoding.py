@@ -217,7 +217,7 @@ def test_an_image_that_no_longer_decodes(world, model, tmp_path):
 
 
 def test_nothing_to_encode_is_a_users_mistake(world, model, tmp_path):
-    with pytest.raises(UserError, match="at least one folder"):
+    with pytest.raises(UserError, match="no pairs given"):
         encode([], world[0], str(model), tmp_path / "out")
 
 

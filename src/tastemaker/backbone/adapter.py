@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tastemaker.backbone.backbone import Backbone
 from tastemaker.backbone.choice import Adapter, Full, Lora
+from tastemaker.backbone.load import bars_on_terminals_only
 from tastemaker.base import draw
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, atomic_folder
@@ -121,7 +122,7 @@ class FullWeights:
 
     def save(self, folder: Path) -> None:
         """Write the pipeline folder ``model/`` for `DiffusionPipeline.from_pretrained`, in place of an older one."""
-        with atomic_folder(folder / MODEL) as temporary:
+        with atomic_folder(folder / MODEL) as temporary, bars_on_terminals_only():
             self._backbone.pipeline().save_pretrained(temporary)
             shutil.rmtree(folder / MODEL, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json, sha256_file, sha256_text
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import StableDiffusionPipeline
 
     from tastemaker.backbone.backbone import Backbone
@@ -41,20 +42,21 @@ def load(
     ``adapter_scale``. ``gradient_checkpointing`` trades a second forward pass for memory in training and changes no
     number. The safety checker is not loaded.
 
-    Raises `UserError` for a missing folder, index or weights file and for an architecture that is not supported.
+    Raises `UserError` for a missing folder, index or weights file, for an architecture that is not supported and for a
+    device that is not here.
     """
     import torch
 
     from tastemaker.backbone.stable_diffusion import StableDiffusion
 
-    folder = _folder(model, revision)
-    with _bars_on_terminals_only():
+    folder, place = _folder(model, revision), _device(device)
+    with bars_on_terminals_only():
         pipeline = _pipeline(folder)
     if adapter is not None:
         _put_on(pipeline, Path(adapter), adapter_scale)
     if gradient_checkpointing:
         pipeline.unet.enable_gradient_checkpointing()
-    pipeline.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device, getattr(torch, dtype))
+    pipeline.to(place, getattr(torch, dtype))
     return StableDiffusion(pipeline, lambda: _identity(model, folder))
 
 
@@ -85,10 +87,22 @@ def _folder(model: str | Path, revision: str | None) -> Path:
         folder = _download(str(model), revision)
     if not (folder / INDEX).is_file():
         raise UserError(f"{model}: no {INDEX} in it; give the folder that pipeline.save_pretrained wrote")
-    name = read_json(folder / INDEX).get("_class_name")
+    index = read_json(folder / INDEX)
+    name = index.get("_class_name") if isinstance(index, dict) else None
     if name != SUPPORTED:
         raise UserError(f"{folder / INDEX}: pipeline class {name!r} is not supported; use a {SUPPORTED}")
     return folder
+
+
+def _device(name: str) -> torch.device:
+    """The device called ``name``, tried out; ``auto`` is CUDA where there is one."""
+    import torch
+
+    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    try:
+        return torch.empty(0, device=wanted).device
+    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+        raise UserError(f"device {name}: not to be had here ({_line(error)}); give auto or cpu") from None
 
 
 def _download(model: str, revision: str | None) -> Path:
@@ -129,8 +143,8 @@ def _put_on(pipeline: StableDiffusionPipeline, adapter: Path, scale: float) -> N
 
 
 @contextmanager
-def _bars_on_terminals_only() -> Iterator[None]:
-    """diffusers and transformers draw their loading bars into log files too; ours are silent there."""
+def bars_on_terminals_only() -> Iterator[None]:
+    """diffusers and transformers draw their bars for loading and saving into log files too; inside, they do not."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -55,17 +55,15 @@ def sync_file(path: Path) -> None:
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; on success it replaces ``path``, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    _make_folder(path.parent)
     try:
         yield temporary
         sync_file(temporary)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -73,22 +71,33 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_file` for a whole folder; ``path`` must not exist yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    _make_folder(path.parent)
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
             sync_file(file)
         os.rename(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is in the way" if in_the_way else error.strerror
+    return UserError(f"{path}: cannot be written ({reason}); free some space or choose another folder")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,8 +115,10 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; raises `UserError` naming the file when it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file; make it first") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); make it again") from None
 
@@ -121,8 +132,12 @@ def clear_temporaries(folder: Path) -> None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder`` for one process; a second one gets a `UserError`. The lock dies with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as handle:
+    _make_folder(folder)
+    try:
+        lock = open(folder / ".lock", "w")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with lock as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -62,10 +62,11 @@ def encode(
     from tastemaker.data.store import ImageStore
 
     started = time.monotonic()
-    if not ranked or min(batch_size, shard_rows) < 1:
-        raise UserError(
-            "encode: give at least one folder of ranked pairs, and a batch size and shard rows of at least 1"
-        )
+    if not ranked:
+        raise UserError("encode: no pairs given; give one or more output folders of `tastemaker rank`")
+    for option, value in (("--batch-size", batch_size), ("--shard-rows", shard_rows)):
+        if value < 1:
+            raise UserError(f"{option} {value}: must be at least 1")
     key, store = identity(model, revision), ImageStore(data)
     work = _work(ranked, store, shard_rows)
     mark = fingerprint(model_key=key, resolution=resolution, work=vars(work))

@@ -44,16 +44,19 @@ def evaluate(
     the same prompts, samples and seed.
     """
     started = time.monotonic()
+    if not images:
+        raise UserError("evaluate: no images given; give the output folders of `tastemaker generate`, the base first")
     ids = _distinct("scorer", [scorer.id for scorer in scorers])
     settings: dict[str, Any] = {
         "models": _distinct("model name", list(names or [folder.resolve().name for folder in images]), len(images)),
         "scorers": ids,
-        "epsilon": dict.fromkeys(ids, 0.0) | _by_id("--epsilon", epsilon or {}, ids),
+        "epsilon": dict.fromkeys(ids, 0.0) | _by_id("--epsilon", _not_negative("--epsilon", epsilon or {}), ids),
         "trained_with": sorted(_by_id("--trained-with", dict.fromkeys(trained_with, True), ids)),
         "resamples": _at_least_one("--resamples", resamples),
         "confidence": _share("--confidence", confidence),
         "bootstrap_seed": seed,
     }
+    _at_least_one("--batch-size", batch_size)
     prompts, samples = generated.check_alike(images)
     inputs = [files.sha256_file(folder / IMAGES) for folder in images]
     fingerprint = summary.fingerprint(images=inputs, **settings)
@@ -85,6 +88,13 @@ def _at_least_one(name: str, value: int) -> int:
     if value < 1:
         raise UserError(f"{name} {value}: must be at least 1")
     return value
+
+
+def _not_negative(name: str, values: Mapping[str, float]) -> Mapping[str, float]:
+    for scorer, value in values.items():
+        if not value >= 0:
+            raise UserError(f"{name} {scorer} {value}: a difference cannot be negative; 0 counts none as a tie")
+    return values
 
 
 def _share(name: str, value: float) -> float:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image
 
-    from tastemaker.backbone.backbone import Backbone
     from tastemaker.backbone.load import DType
 
 IMAGES, SETTINGS, GRID, PARTS = "images.parquet", "settings.json", "grid.png", "parts"
@@ -88,6 +87,8 @@ def generate(
     from tastemaker.backbone.load import identity
 
     started = time.monotonic()
+    if batch_size < 1:
+        raise UserError(f"--batch-size {batch_size}: must be at least 1")
     given = read_prompts(prompts) if isinstance(prompts, Path) else list(prompts)
     used, duplicates = distinct(given, limit)
     adapter = adapter_file(adapter) if adapter else None
@@ -109,7 +110,7 @@ def generate(
     )
     fingerprint = summary.fingerprint(**settings.identity())
     with files.locked(out):
-        _claim(out, settings)
+        _check(out, settings)
         if done := summary.finished(out, fingerprint):
             shutil.rmtree(out / PARTS, ignore_errors=True)
             return done
@@ -141,12 +142,11 @@ def adapter_file(path: Path) -> Path:
     return file
 
 
-def _claim(out: Path, settings: Settings) -> None:
-    """Record ``settings`` in ``out``, or check that they are the ones its images are drawn with."""
+def _check(out: Path, settings: Settings) -> None:
+    """Raise a `UserError` when the images in ``out``, if there are any yet, were drawn with other ``settings``."""
     path = out / SETTINGS
     begun = (out / summary.NAME).exists() or any((out / PARTS).glob("part-*"))
     if not (begun and path.exists()):
-        files.write_json(path, dataclasses.asdict(settings))
         return
     earlier = files.read_json(path)
     for name, value in settings.identity().items():
@@ -164,18 +164,18 @@ def _draw(out: Path, settings: Settings, work: Sequence[Job], batch_size: int) -
         from tastemaker.backbone.load import load
 
         backbone = load(settings.model, settings.dtype, adapter=settings.adapter, adapter_scale=settings.adapter_scale)
-        _record(out, settings, settings.resolution or backbone.resolution)
-        _draw_missing(backbone, settings, work, journal, batch_size)
+        size = settings.resolution or backbone.resolution
+        pipeline, shape = sampler(backbone, settings.scheduler, settings.steps), backbone.latent_shape(size)
+        _record(out, settings, size)
+        _draw_missing(pipeline, shape, settings, work, journal, batch_size)
     write_tables(journal.tables(), out / IMAGES, ROW_GROUP)
     with files.atomic_file(out / GRID) as temporary:
         contact_sheet(out / IMAGES).save(temporary, format="png")
 
 
 def _draw_missing(
-    backbone: Backbone, settings: Settings, work: Sequence[Job], journal: Journal, batch_size: int
+    pipeline: Any, shape: tuple[int, ...], settings: Settings, work: Sequence[Job], journal: Journal, batch_size: int
 ) -> None:
-    pipeline = sampler(backbone, settings.scheduler)
-    shape = backbone.latent_shape(settings.resolution or backbone.resolution)
     with progress.bar(work, "generate", unit="image") as bar:
         bar.update(journal.rows)
         for batch in batches(work[journal.rows :], batch_size):

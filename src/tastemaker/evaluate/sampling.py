@@ -66,20 +66,25 @@ def sample(
     ``guidance`` is the classifier-free guidance scale (Ho & Salimans 2022, arXiv 2207.12598); at 1 or below a step is
     one forward pass. ``resolution`` is the side in pixels, by default the model's own.
     """
-    pipeline = sampler(backbone, scheduler)
+    pipeline = sampler(backbone, scheduler, steps)
     shape = backbone.latent_shape(resolution or backbone.resolution)
     for batch in batches(jobs(prompts, samples), batch_size):
         yield from draw_batch(pipeline, batch, shape, seed=seed, steps=steps, guidance=guidance)
 
 
-def sampler(backbone: Backbone, scheduler: SchedulerName) -> Any:
-    """The backbone's diffusers pipeline with the chosen scheduler and no progress bar of its own."""
+def sampler(backbone: Backbone, scheduler: SchedulerName, steps: int) -> Any:
+    """The backbone's diffusers pipeline with the chosen scheduler and no progress bar of its own.
+
+    Raises `UserError` when the model's noise process has less than ``steps`` steps.
+    """
     from diffusers import DDIMScheduler
 
     pipeline = backbone.pipeline()
     pipeline.set_progress_bar_config(disable=True)
     if scheduler == "ddim":
         pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    if steps > (most := pipeline.scheduler.config.num_train_timesteps):
+        raise UserError(f"{steps} denoising steps: this model's noise process has {most}; give at most that")
     return pipeline
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tastemaker.train.recipe import Recipe
 
 PAIRS, CACHE = "pairs.parquet", "cache.json"
+INDEX_FIELDS = ("model", "model_key", "latent_shape", "images", "prompts")
 
 
 def missing(recipe: Recipe) -> list[str]:
@@ -33,6 +34,16 @@ def missing(recipe: Recipe) -> list[str]:
 def looks_local(model: str) -> bool:
     """Whether ``model`` names a folder; `owner/name` without such a folder is a hub id."""
     return Path(model).exists() or model.count("/") != 1 or model.startswith((".", "/", "~"))
+
+
+def cache_index(cache: Path) -> dict[str, Any]:
+    """The content of cache.json. Raises `UserError` when it is none."""
+    path = cache / CACHE
+    index = files.read_json(path)
+    absent = [name for name in INDEX_FIELDS if name not in index] if isinstance(index, dict) else [*INDEX_FIELDS]
+    if absent:
+        raise UserError(f"{path}: lacks {', '.join(absent)}; remove {cache} and run `tastemaker encode` again")
+    return index
 
 
 def encode_command(recipe: Recipe) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base import files
+from tastemaker.base.errors import UserError
 from tastemaker.train import headers, inputs
 from tastemaker.train.memory import estimate
 from tastemaker.train.order import pairs_to_read
@@ -28,13 +29,17 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
 
 def pairs_available(recipe: Recipe) -> int | None:
-    """Rows of the ranked pairs, or None when the file is missing."""
+    """Rows of the ranked pairs, or None when the file is missing. Raises `UserError` when it is damaged."""
     path = Path(recipe.data.pairs) / inputs.PAIRS
     if not path.is_file():
         return None
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(path).num_rows)
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not readable as ranked pairs ({error}); rank again into another --out") from None
 
 
 def _pairs(recipe: Recipe, available: int | None) -> dict[str, Any]:
@@ -61,7 +66,7 @@ def _memory(recipe: Recipe) -> dict[str, Any]:
 
 def latent_size(recipe: Recipe, folder: Path) -> int:
     """Side of a latent: the cache's, else the model's own."""
-    cache = Path(recipe.data.cache) / inputs.CACHE
-    if cache.is_file():
-        return int(files.read_json(cache)["latent_shape"][-1])
+    cache = Path(recipe.data.cache)
+    if (cache / inputs.CACHE).is_file():
+        return int(inputs.cache_index(cache)["latent_shape"][-1])
     return int(files.read_json(folder / "unet" / "config.json")["sample_size"])

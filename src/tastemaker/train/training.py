@@ -35,7 +35,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     """
     started = time.monotonic()
     inputs.require(recipe)
-    index = files.read_json(Path(recipe.data.cache) / inputs.CACHE)
+    index = inputs.cache_index(Path(recipe.data.cache))
     mark = summary.fingerprint(recipe=recipe.identity(), pairs=inputs.pairs_sha(recipe), model_key=index["model_key"])
     out = Path(recipe.out)
     with files.locked(out), _disk_full_is_told(out):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import atomic_folder
+from tastemaker.base.files import atomic_folder, sha256_file
+from tastemaker.base.summary import fingerprint, finish, finished
 
 ASSETS = Path(__file__).parent / "assets"
 BASE_MODEL = ASSETS / "base"
@@ -21,11 +23,31 @@ RECIPE = ASSETS / "recipe.yaml"
 
 
 def unpack(out: Path) -> dict[str, Any]:
-    """Copy the base model (``model``), the comparisons and the recipe to ``out``, which must not exist yet."""
+    """Copy the base model (``model``), the comparisons and the recipe to ``out`` and return the summary.
+
+    Raises `UserError` when ``out`` is there and holds anything else.
+    """
+    started = time.monotonic()
+    shipped = {"model": BASE_MODEL, "comparisons": COMPARISONS, RECIPE.name: RECIPE}
+    mark = fingerprint(files={name: _shas(path) for name, path in shipped.items()})
     if out.exists():
+        if done := finished(out, mark):
+            return done
         raise UserError(f"{out}: exists already; choose another --out or remove it")
     with atomic_folder(out) as folder:
-        shutil.copytree(BASE_MODEL, folder / "model")
-        shutil.copytree(COMPARISONS, folder / "comparisons")
-        shutil.copy(RECIPE, folder)
-    return {"model": out / "model", "comparisons": out / "comparisons", "recipe": out / RECIPE.name}
+        for name, path in shipped.items():
+            _copy(path, folder / name)
+        places = {Path(name).stem: out / name for name in shipped}
+        return finish(folder, "world unpack", started, fingerprint=mark, **places)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file():
+        shutil.copy(source, target)
+    else:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
+
+
+def _shas(path: Path) -> list[str]:
+    files = [path] if path.is_file() else sorted(path.rglob("[!.]*"))
+    return [sha256_file(file) for file in files if file.is_file()]

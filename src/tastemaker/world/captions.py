@@ -99,6 +99,8 @@ def split(name: Split) -> tuple[tuple[Scene, ...], tuple[Scene, ...]]:
 
 def draw(name: Split, count: int, seed: int) -> list[Scene]:
     """``count`` different scenes of a split, half of them with one thing (fewer when the split runs out)."""
+    if count < 1:
+        raise UserError(f"{count} captions: must be at least 1")
     singles, doubles = split(name)
     random = numbers(seed, "captions", name)
     ones = min(round(count * SINGLES), len(singles))

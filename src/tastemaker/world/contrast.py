@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
+from tastemaker.backbone.load import bars_on_terminals_only
 from tastemaker.base.draw import numbers
 from tastemaker.base.files import locked
 from tastemaker.base.summary import fingerprint, finish, finished
@@ -70,6 +71,7 @@ def train_scorer(out: Path, *, plan: Plan = SCORER) -> dict[str, Any]:
         model, tokens = models.contrastive(plan.seed)
         fit = Fit(out, plan, parameters_of({"clip": model}))
         fit.run(lambda step: contrastive_loss(model, tokens, *batch(plan, step)), "world scorer")
-        model.save_pretrained(out / "model")
+        with bars_on_terminals_only():
+            model.save_pretrained(out / "model")
         tokens.save_pretrained(out / "model")
         return finish(out, "world scorer", started, fingerprint=mark, **dataclasses.asdict(plan))

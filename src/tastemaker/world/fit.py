@@ -41,6 +41,10 @@ class Plan:
     checkpoint_every: int = 250
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"--steps {self.steps}: must be at least 1")
+
     def rate(self, step: int) -> float:
         """lr · min(1, (step + 1) / warmup) · (1 + cos(π step / steps)) / 2."""
         return self.lr * min(1.0, (step + 1) / self.warmup) * (1 + math.cos(math.pi * step / self.steps)) / 2

@@ -11,6 +11,7 @@ import numpy as np
 
 from tastemaker.base.draw import numbers
 from tastemaker.evaluate.images import open_png
+from tastemaker.evaluate.journal import read_table
 from tastemaker.world.captions import Scene, Thing, draw, variants
 from tastemaker.world.render import Array, render
 from tastemaker.world.sample import PARQUET, TRUTH
@@ -59,10 +60,8 @@ def _mean(rows: Sequence[tuple[float, bool]], column: int) -> float:
 
 def scorer_accuracy(comparisons: Path, noises: Sequence[float], most: int = 1000) -> dict[str, Any]:
     """Share of pairs (a folder of `world sample`) that a world scorer of each noise orders as the utility does."""
-    import pyarrow.parquet as pq
-
-    shown = pq.read_table(comparisons / PARQUET, columns=["caption", "jpg_0", "jpg_1"]).slice(0, most).to_pylist()
-    truth = pq.read_table(comparisons / TRUTH, columns=["utility_0", "utility_1"]).slice(0, most)
+    shown = read_table(comparisons / PARQUET, ["caption", "jpg_0", "jpg_1"]).slice(0, most).to_pylist()
+    truth = read_table(comparisons / TRUTH, ["utility_0", "utility_1"]).slice(0, most)
     prompts = [row["caption"] for row in shown]
     sides = [[open_png(row[side]) for row in shown] for side in ("jpg_0", "jpg_1")]
     better = truth["utility_0"].to_numpy() > truth["utility_1"].to_numpy()

@@ -18,6 +18,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
+from tastemaker.backbone.load import bars_on_terminals_only
 from tastemaker.base.draw import normal, numbers
 from tastemaker.base.files import locked, write_json
 from tastemaker.base.progress import bar
@@ -190,7 +191,8 @@ def pretrain(
 def save(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """A diffusers folder in safetensors; the denoiser in half precision, which is most of the size."""
     pipeline.unet.half()
-    pipeline.save_pretrained(folder)
+    with bars_on_terminals_only():
+        pipeline.save_pretrained(folder)
     pipeline.unet.float()
 
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tastemaker.backbone.load import identity
 from tastemaker.base.draw import numbers
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import atomic_file, locked, sha256_bytes, sha256_file
+from tastemaker.base.files import atomic_file, locked, sha256_bytes
 from tastemaker.base.summary import fingerprint, finish, finished
 from tastemaker.evaluate.generating import IMAGES, generate
 from tastemaker.evaluate.images import open_png
@@ -79,8 +80,7 @@ def sample(
     their utilities, and whether the label is wrong.
     """
     started = time.monotonic()
-    weights = sha256_file(model / "unet" / "diffusion_pytorch_model.safetensors")
-    mark = fingerprint(model=weights, pairs=pairs, seed=seed, steps=steps, judging=asdict(judging))
+    mark = fingerprint(model=identity(model), pairs=pairs, seed=seed, steps=steps, judging=asdict(judging))
     with locked(out):
         if done := finished(out, mark):
             return done

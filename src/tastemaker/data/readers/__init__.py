@@ -23,7 +23,7 @@ def open_source(source: str, format: Format = "auto", split: str | None = None) 
     if not path.exists() and NAME.fullmatch(source):
         return PickAPic(tuple(_of_split(hub_shards(source), split, source)))
     if not path.exists():
-        raise UserError(f"{source}: no such file or folder")
+        raise UserError(f"{source}: no such file or folder; give a file, a folder or a hub id (owner/name)")
     kind = _guess(path) if format == "auto" else format
     return READERS[kind](path, split)
 
