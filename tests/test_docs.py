@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.documents import commands
 from tastemaker import __version__
 from tastemaker.base.config import read_yaml, validate
 from tastemaker.cli import app
@@ -24,29 +24,6 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def shell_blocks(text: str) -> Iterator[str]:
-    """The insides of fenced ```bash (or sh, shell, console) blocks."""
-    yield from re.findall(r"^```(?:bash|sh|shell|console)[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command in the shell blocks of a page; pipes and `&&` separate, prompts are cut."""
-    for block in shell_blocks(text):
-        for line in block.replace("\\\n", " ").splitlines():
-            lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&;")
-            lexer.whitespace_split = True
-            command: list[str] = []
-            for word in [*lexer, ";"]:
-                if set(word) <= set("|&;"):
-                    while command and re.fullmatch(r"\w+=.*", command[0]):
-                        command = command[1:]
-                    if command:
-                        yield command
-                    command = []
-                else:
-                    command.append(word)
 
 
 def documented(program: str) -> list[tuple[str, list[str]]]:

@@ -136,3 +136,14 @@ def contents(data: Path) -> dict[str, bytes]:
     """Every file of a store but the summary, which holds a time."""
     files = sorted(path for path in data.rglob("*") if path.is_file() and path.name not in ("summary.json", ".lock"))
     return {path.relative_to(data).as_posix(): path.read_bytes() for path in files}
+
+
+def write_noise_pairs(folder: Path, pairs: int = 40) -> Path:
+    """A folder with one Pick-a-Pic shard of noise: wins of either side and ties in turn, every ninth row unlabelled."""
+    labels = (1.0, 0.0, 0.5)
+    rows = [
+        row(f"picture {n % 25}", jpeg(2 * n, 40 + n, 48), jpeg(2 * n + 1, 48, 40), labels[n % 3], has_label=n % 9 != 8)
+        for n in range(pairs)
+    ]
+    write_pickapic(folder / "train-00000-of-00001.parquet", rows)
+    return folder
