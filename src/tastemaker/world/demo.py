@@ -28,7 +28,7 @@ class Settings:
     """How large the demo is; how it trains stands in ``assets/recipe.yaml``.
 
     ``pairs_seen`` are the pairs that each model trains on, counted with repetition; ``epsilon`` is the largest
-    difference of utility that counts as a tie.
+    difference of utility that counts as a tie; ``noise`` makes the scorer weaker (`WorldScorer`).
     """
 
     seed: int = 0
@@ -37,6 +37,7 @@ class Settings:
     pairs_seen: int = 2400
     sampling_steps: int = 20
     epsilon: float = 0.02
+    noise: float = 0.0
 
 
 SHORT = Settings(prompts=40, pairs_seen=96, sampling_steps=8)
@@ -83,7 +84,7 @@ def prepare(source: Path, out: Path, settings: Settings) -> None:
     from tastemaker.score.runner import score
     from tastemaker.world.scorer import WorldScorer
 
-    data, scorer = out / "data", WorldScorer()
+    data, scorer = out / "data", WorldScorer(settings.noise)
     import_data(str(source / PARQUET), data)
     score(data, scorer)
     best = rank(data, scorer.id, out / "ranked" / RANKED, Cut(fraction=settings.fraction))
@@ -138,7 +139,7 @@ def judge(out: Path, settings: Settings) -> dict[str, Any]:
             batch_size=50,
         )
     folders = [out / "images" / name for name in (BASE, *TRAINED)]
-    scorer = WorldScorer()
+    scorer = WorldScorer(settings.noise)
     evaluate(
         folders,
         [Utility(), Correct(), scorer],
