@@ -6,6 +6,7 @@ model learns to err, and alignment has something to mend.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 from collections.abc import Sequence
@@ -19,14 +20,18 @@ from PIL import Image
 from torch import Tensor
 
 from tastemaker.backbone.load import bars_on_terminals_only
+from tastemaker.backbone.stable_diffusion import StableDiffusion
 from tastemaker.base.draw import normal, numbers
 from tastemaker.base.files import locked, write_json
 from tastemaker.base.progress import bar
 from tastemaker.base.summary import fingerprint, finish, finished
+from tastemaker.evaluate.contact_sheet import grid
+from tastemaker.evaluate.sampling import sample
 from tastemaker.process.schedule import Schedule, from_scheduler
 from tastemaker.world import captions, models
 from tastemaker.world.fit import Fit, Plan, minibatch, parameters_of
 from tastemaker.world.render import SIDE, Array, render, to_bytes
+from tastemaker.world.scorer import pixels
 from tastemaker.world.utility import utilities, verdicts
 
 MISTAKES = 0.27
@@ -37,6 +42,8 @@ SNR_LIMIT = 5.0
 SAMPLING_STEPS = 20
 WATCHED = 96
 """Captions of the tune split that are drawn at every checkpoint."""
+SHOWN = 48
+"""Of them on the contact sheet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,15 +135,11 @@ def tokenize(pipeline: StableDiffusionPipeline, texts: Sequence[str]) -> Tensor:
     return pipeline.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
-@torch.no_grad()
-def draw_images(
-    pipeline: StableDiffusionPipeline, texts: Sequence[str], seed: int, steps: int = SAMPLING_STEPS
-) -> Array:
+def draw_images(pipeline: StableDiffusionPipeline, texts: Sequence[str], seed: int) -> Array:
     """One image a caption, without guidance: [n, SIDE, SIDE, 3] in [0, 1]."""
-    pipeline.set_progress_bar_config(disable=True)
-    noise = torch.stack([normal((4, 8, 8), seed, "initial", text, 0) for text in texts])
-    drawn = pipeline(list(texts), num_inference_steps=steps, guidance_scale=1.0, latents=noise, output_type="np")
-    return drawn.images.astype(np.float32)
+    backbone = StableDiffusion(copy.deepcopy(pipeline), lambda: "world")  # a backbone freezes its weights
+    images = sample(backbone, texts, seed=seed, steps=SAMPLING_STEPS, guidance=1.0, batch_size=64)
+    return np.stack([pixels(image) for image in images])
 
 
 def look(pipeline: StableDiffusionPipeline, out: Path, step: int) -> None:
@@ -149,14 +152,8 @@ def look(pipeline: StableDiffusionPipeline, out: Path, step: int) -> None:
         "correct": float(verdicts(list(images), scenes).mean()),
     }
     write_json(out / "samples" / f"step-{step:06d}.json", worth)
-    contact_sheet(images[:48]).save(out / "samples" / f"step-{step:06d}.png")
-
-
-def contact_sheet(images: Array, columns: int = 12, scale: int = 3) -> Image.Image:
-    """Images side by side, enlarged without smoothing."""
-    rows = [np.concatenate(list(images[i : i + columns]), axis=1) for i in range(0, len(images), columns)]
-    sheet = Image.fromarray(to_bytes(np.concatenate(rows, axis=0)))
-    return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
+    sheet = grid([Image.fromarray(to_bytes(image)) for image in images[:SHOWN]], columns=12)
+    sheet.save(out / "samples" / f"step-{step:06d}.png")
 
 
 AUTOENCODER = Plan(steps=3500, batch=32, lr=3e-3, warmup=50, decay=0.99)
