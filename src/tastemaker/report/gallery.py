@@ -85,7 +85,7 @@ def models(title: str, drawn: Sequence[Drawn], prompts: Sequence[int], caption: 
                 picture(
                     images[index][1],
                     alt=shorten(f"{model.name} for: {images[index][0]}", SPOKEN),
-                    label=model.name,
+                    label=model.name.replace("_", "_\u200b"),  # a narrow column breaks there, not within a word
                     lines=_scores(model, index),
                 )
                 for model, images in zip(drawn, found, strict=True)
