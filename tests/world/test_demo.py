@@ -71,6 +71,8 @@ def test_a_stopped_demo_goes_on_where_it_was(short, tmp_path, monkeypatch):
 def test_the_three_recipes_differ_in_their_pairs_alone(short):
     out, _ = short
     trees = [recipe(name, out, TINY).model_dump() for name in TRAINED]
+    assert [tree["data"]["order"] for tree in trees] == ["sorted", "random", "random"]
+    assert [tree["data"]["pairs"] for tree in trees] == [str(out / "ranked" / name) for name in TRAINED]
     for tree in trees:
         assert tree["data"].pop("max_pairs") == 32
         for key in ("pairs", "order", "epochs"):

@@ -6,18 +6,25 @@ import pytest
 import torch
 
 from tastemaker.base.errors import Interrupted, UserError
+from tastemaker.world import fit as module
 from tastemaker.world.fit import Fit, Plan, minibatch, parameters_of
 
 PLAN = Plan(steps=12, batch=4, lr=0.05, warmup=2, decay=0.9, checkpoint_every=5)
 
 
-def fit(out, plan=PLAN, stop_at=None):
+class Crash(Exception):
+    pass
+
+
+def fit(out, plan=PLAN, stop_at=None, crash_at=None):
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 1)
 
     def loss_at(step):
         if step == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
+        if step == crash_at:
+            raise Crash
         rows = minibatch(20, plan, step)
         x = torch.stack([rows.float(), rows.float() ** 2 / 20, torch.ones(len(rows))], 1)
         return (layer(x).squeeze(1) - 0.3 * rows).square().mean()
@@ -48,6 +55,20 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path):
     halves, _ = fit(tmp_path / "halves")
     assert torch.equal(whole.weight, halves.weight)
     assert torch.equal(whole.bias, halves.bias)
+    assert (tmp_path / "whole/log.jsonl").read_bytes() == (tmp_path / "halves/log.jsonl").read_bytes()
+
+
+def test_crashed_after_its_last_checkpoint_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    """Lines of the log that are younger than the checkpoint are written again, not twice."""
+    monkeypatch.setattr(module, "LOSS_WINDOW", 2)
+    whole, _ = fit(tmp_path / "whole")
+    with pytest.raises(Crash):
+        fit(tmp_path / "halves", crash_at=9)
+    assert (
+        len((tmp_path / "halves/log.jsonl").read_text().splitlines()) == 4
+    )  # steps 2, 4, 6, 8; the checkpoint is of 5
+    halves, _ = fit(tmp_path / "halves")
+    assert torch.equal(whole.weight, halves.weight)
     assert (tmp_path / "whole/log.jsonl").read_bytes() == (tmp_path / "halves/log.jsonl").read_bytes()
 
 
