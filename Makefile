@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows everything on a small world, `make test` checks everything that needs no GPU or network.
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch.
 
-.PHONY: demo test test-all test-browser lint clean
+.PHONY: demo test test-all lint clean
 .DELETE_ON_ERROR:
 
 CANDIDATES := python3.11 python3.12 python3.13 python3
@@ -18,11 +18,8 @@ demo: .venv/installed
 test: .venv/installed-dev lint
 	$(PYTEST) -m "not slow and not gpu and not network and not browser"
 
-test-browser: .venv/installed-dev chromium
-	$(PYTEST) -m browser
-
-test-all: .venv/installed-dev lint chromium
-	$(PYTEST) -m "not gpu and not network" --timeout 3600
+test-all: test chromium
+	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network" --timeout 3600
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
