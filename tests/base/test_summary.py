@@ -119,4 +119,12 @@ def test_show_is_aligned_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_keeps_one_line_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
     show({"prompts": [f"p{i}" for i in range(20)], "text": "two\nlines\x1b"})
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["prompts  p0, p1, p2, p3, p4, p5, p6, p7, … (20 in all)", "text     two lines\x1b"]
+    assert lines == [
+        "prompts  p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, … (20 in all)",
+        "text     two lines\x1b",
+    ]
+
+
+def test_show_gives_the_items_of_a_wide_list_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"files": ["a" * 50, "b" * 50], "few": ["a", "b"]})
+    assert capsys.readouterr().out.splitlines() == [f"files  {'a' * 50}", f"       {'b' * 50}", "few    a, b"]

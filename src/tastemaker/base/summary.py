@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json, sha256_text, write_json
 
 NAME = "summary.json"
-LONGEST_LIST = 8
+LONGEST_LIST = 12
+WIDEST = 80
+"""Characters of a list on one line; a longer one gets a line for each item."""
 
 
 def finish(folder: Path, verb: str, started: float, **facts: Any) -> dict[str, Any]:
@@ -69,8 +71,17 @@ def _rows(summary: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping) and value:
             yield f"{indent}{name}", ""
             yield from _rows(value, indent + "  ")
+        elif isinstance(value, list | tuple) and len(_text(value)) > WIDEST:
+            first, *others = _items(value)
+            yield indent + name, first
+            yield from (("", item) for item in others)
         else:
             yield f"{indent}{name}", _text(value)
+
+
+def _items(values: Sequence[Any]) -> list[str]:
+    more = [f"… ({len(values)} in all)"] if len(values) > LONGEST_LIST else []
+    return [*map(_text, values[:LONGEST_LIST]), *more]
 
 
 def _text(value: Any) -> str:
@@ -81,8 +92,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
     if isinstance(value, list | tuple):
-        more = f", … ({len(value)} in all)" if len(value) > LONGEST_LIST else ""
-        return ", ".join(map(_text, value[:LONGEST_LIST])) + more
+        return ", ".join(_items(value))
     return " ".join(str(value).split())
 
 
