@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from transformers import CLIPModel, CLIPTokenizer
 
 from tastemaker.world import contrast, models
 from tastemaker.world.captions import caption, scenes
 from tastemaker.world.fit import Plan
+from tastemaker.world.render import to_bytes
+from tastemaker.world.scorer import WorldScorer, pixels
 
 
 def test_every_word_of_the_world_is_one_token():
@@ -60,3 +64,17 @@ def test_spoiling_keeps_pictures_recognisable():
     pictures = torch.zeros(8, 3, 32, 32)
     spoiled = contrast.spoil(pictures, np.random.default_rng(0))
     assert 0 < spoiled.abs().mean() < contrast.NOISE
+
+
+def test_a_trained_scorer_is_found_again_and_scores(tmp_path):
+    plan = Plan(steps=2, batch=2, lr=1e-3, warmup=1)
+    done = contrast.train_scorer(tmp_path, plan=plan)
+    assert contrast.train_scorer(tmp_path, plan=plan) == done
+    weak = WorldScorer(path=str(tmp_path / "model"))
+    assert weak.id != WorldScorer().id
+    pictures, texts = contrast.batch(plan, 0)
+    image = Image.fromarray(to_bytes((pictures[0].permute(1, 2, 0).numpy() + 1) / 2))
+    model, tokens = CLIPModel.from_pretrained(tmp_path / "model"), CLIPTokenizer.from_pretrained(tmp_path / "model")
+    shown = torch.from_numpy(pixels(image)).permute(2, 0, 1)[None] * 2 - 1
+    expected = model(pixel_values=shown, **tokens(texts[:1], return_tensors="pt")).logits_per_image.item()
+    assert weak.score(texts[:1], [image])[0] == pytest.approx(expected, abs=1e-4)
