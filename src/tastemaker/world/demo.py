@@ -50,7 +50,7 @@ def demo(out: Path, settings: Settings = Settings(), *, comparisons: Path = COMP
     ``comparisons`` is a folder of `tastemaker world sample`; when there is none, fresh comparisons are drawn.
     """
     started = time.monotonic()
-    mark = fingerprint(**asdict(settings), comparisons=_print(comparisons / PARQUET), recipe=_print(RECIPE))
+    mark = fingerprint(**asdict(settings), comparisons=_sha(comparisons / PARQUET), recipe=_sha(RECIPE))
     with locked(out):
         if done := finished(out, mark):
             return done
@@ -64,7 +64,7 @@ def demo(out: Path, settings: Settings = Settings(), *, comparisons: Path = COMP
         return finish(out, "demo", started, fingerprint=mark, **facts, settings=asdict(settings), report=page)
 
 
-def _print(file: Path) -> str | None:
+def _sha(file: Path) -> str | None:
     return sha256_file(file) if file.is_file() else None
 
 
