@@ -56,8 +56,9 @@ def test_scorers_are_made_by_name(pictures):
         build("world-utility").score(["a dog"], images[:1])
     with pytest.raises(UserError, match="no scorer there"):
         WorldScorer(path="/nowhere")
-    with pytest.raises(UserError, match="0 or a positive"):
-        WorldScorer(noise=-1)
+    for noise in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match="0 or a positive"):
+            WorldScorer(noise=noise)
 
 
 def test_ranking_can_be_studied_from_poor_to_good_scorers():

@@ -74,7 +74,7 @@ def _text_settings(tokens: CLIPTokenizer) -> dict[str, int]:
 
 
 def stable_diffusion(seed: int) -> StableDiffusionPipeline:
-    """An untrained Stable Diffusion for 32×32 images: f = 4, latents 4×8×8, 4.3 M weights."""
+    """An untrained Stable Diffusion for 32×32 images: f = 4, latents 4×8×8, 4.5 M weights."""
     torch.manual_seed(seed)
     tokens = tokenizer()
     return StableDiffusionPipeline(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -46,7 +47,7 @@ class WorldScorer:
     uses_prompt: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.noise < 0:
+        if not 0 <= self.noise < math.inf:
             raise UserError(f"world: noise={self.noise}: give 0 or a positive number")
         if not (Path(self.path) / "model.safetensors").is_file():
             raise UserError(f"world: path={self.path}: no scorer there; train one with `tastemaker world scorer`")
