@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tastemaker.process.prediction import HEADS, Prediction
+from tastemaker.process.prediction import HEADS, Prediction, x0_factor
 
 ALPHA, SIGMA = torch.tensor([0.8, 0.6]), torch.tensor([0.6, 0.8])
 
@@ -78,3 +78,21 @@ def test_v_at_zero_terminal_signal_is_finite():
     torch.testing.assert_close(prediction.x0, -other)
     assert torch.isfinite(prediction.eps).all()
     torch.testing.assert_close(prediction.error(x0, eps), (other + x0).square().flatten(1).mean(1))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_x0_factor_turns_the_native_error_into_the_error_of_x0(head):
+    """‖x0 − x̂0‖² = (σ/det)² e, with x̂0 from the prediction itself."""
+    x0, eps, other = draw()
+    prediction = predict(head, x0, eps)
+    wrong = Prediction(prediction.output + 0.3 * other, prediction.x_t, ALPHA, SIGMA, head)
+    expected = (x0 - wrong.x0).square().flatten(1).mean(1)
+    torch.testing.assert_close(x0_factor(head, ALPHA, SIGMA) * wrong.error(x0, eps), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_x0_factors_by_hand():
+    """α = 0.8, σ = 0.6: ε 0.36/0.64, v 0.36, x0 1; flow at s = 0.6, 0.36 as well."""
+    alpha, sigma = torch.tensor(0.8), torch.tensor(0.6)
+    found = [float(x0_factor(head, alpha, sigma)) for head in ("eps", "v", "x0")]
+    assert found == pytest.approx([0.5625, 0.36, 1.0])
+    assert float(x0_factor("flow", torch.tensor(0.4), sigma)) == pytest.approx(0.36)

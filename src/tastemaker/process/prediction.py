@@ -26,6 +26,15 @@ HEADS: dict[Head, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
 """(α, σ) → (a, b) of each prediction head."""
 
 
+def x0_factor(head: Head, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """(σ / det)²: the error of the predicted x0 is the native error times this, whatever the head.
+
+    ε → (σ/α)², infinite at zero signal; v → σ²; flow → σ²; x0 → 1. Same shape and number format as ``alpha``.
+    """
+    a, b = HEADS[head](alpha, sigma)
+    return (sigma / (a * sigma - b * alpha)).square()
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """The output of one forward pass with all that is needed to read it."""

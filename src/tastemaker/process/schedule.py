@@ -1,6 +1,9 @@
-"""The noise schedule of a diffusion model.
+"""The noise schedule of a diffusion model: how much signal and how much noise each of its T steps holds.
 
-    x_t = α_t x0 + σ_t ε,   α_t = √ᾱ_t,   σ_t = √(1 − ᾱ_t)          (Ho et al. 2020, arXiv:2006.11239, eq. 4)
+    x_t = α_t x0 + σ_t ε
+
+    variance preserving   α_t = √ᾱ_t,    σ_t = √(1 − ᾱ_t)      (Ho et al. 2020, arXiv:2006.11239, eq. 4)
+    rectified flow        α_t = 1 − s_t, σ_t = s_t             (Esser et al. 2024, arXiv:2403.03206, eq. 4)
 
 Legend: ``t`` [B] step, 0 = nearly clean; ``x0`` [B, C, H, W] clean latent; ``eps`` its noise.
 """
@@ -10,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from tastemaker.base.errors import UserError
@@ -20,19 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """Cumulative signal power ``alpha_bar`` [T], float64 on the CPU, one entry a step."""
+    """Signal level ``alpha`` and noise level ``sigma`` [T], float64 on the CPU, one entry a step."""
 
-    alpha_bar: Tensor
+    alpha: Tensor
+    sigma: Tensor
 
     @property
     def steps(self) -> int:
         """T."""
-        return len(self.alpha_bar)
+        return len(self.alpha)
 
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Signal and noise level (α_t, σ_t) [B] in float32, on the CPU when ``t`` is, so that no device waits."""
-        alpha_bar = self._at(t)
-        return alpha_bar.sqrt().float().to(t.device), (1 - alpha_bar).sqrt().float().to(t.device)
+        alpha, sigma = self.exact(t)
+        return alpha.float().to(t.device), sigma.float().to(t.device)
+
+    def exact(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(α_t, σ_t) [B] in float64 on the CPU, for arithmetic on the levels themselves."""
+        index = t.to(self.alpha.device)
+        return self.alpha[index], self.sigma[index]
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x_t = α_t x0 + σ_t ε, of the shape and on the device of ``x0``."""
@@ -40,20 +50,39 @@ class Schedule:
         return alpha * x0 + sigma * eps
 
     def snr(self, t: Tensor) -> Tensor:
-        """Signal-to-noise ratio ᾱ_t / (1 − ᾱ_t) [B] in float32; 0 at a zero terminal signal."""
-        alpha_bar = self._at(t)
-        return (alpha_bar / (1 - alpha_bar)).float().to(t.device)
+        """Signal-to-noise ratio (α_t / σ_t)² [B] in float64 on the CPU; 0 at a zero terminal signal."""
+        alpha, sigma = self.exact(t)
+        return (alpha / sigma).square()
 
-    def _at(self, t: Tensor) -> Tensor:
-        return self.alpha_bar[t.to(self.alpha_bar.device)]
+
+def variance_preserving(alpha_bar: Tensor) -> Schedule:
+    """The schedule of cumulative signal powers ᾱ [T]."""
+    power = alpha_bar.detach().cpu().double()
+    return Schedule(power.sqrt(), (1 - power).sqrt())
+
+
+def rectified_flow(s: Tensor) -> Schedule:
+    """The schedule of noise shares s [T] in (0, 1], rising."""
+    share = s.detach().cpu().double()
+    return Schedule(1 - share, share)
 
 
 def from_scheduler(scheduler: SchedulerMixin) -> Schedule:
-    """The schedule that a diffusers scheduler was configured with, a rescaled zero terminal signal included.
+    """The schedule that a diffusers scheduler was configured with.
 
-    Raises `UserError` for a scheduler without ``alphas_cumprod`` (flow matching).
+    A rescaled zero terminal signal and the constant shift of a flow-matching scheduler are included; a shift that
+    depends on the image's size (Flux) belongs to sampling alone, and training sees s = 1/T … 1. Raises `UserError` for
+    a scheduler that is neither.
     """
     alpha_bar = getattr(scheduler, "alphas_cumprod", None)
-    if alpha_bar is None:
-        raise UserError(f"{type(scheduler).__name__}: no noise schedule (alphas_cumprod); use a Stable Diffusion model")
-    return Schedule(alpha_bar.detach().cpu().double())
+    if alpha_bar is not None:
+        return variance_preserving(alpha_bar)
+    if type(scheduler).__name__ != "FlowMatchEulerDiscreteScheduler":
+        raise UserError(
+            f"{type(scheduler).__name__}: no noise schedule is known of it; save the model with DDIMScheduler, or with "
+            "FlowMatchEulerDiscreteScheduler when it was trained by flow matching"
+        )
+    config = scheduler.config
+    s = torch.arange(1, config.num_train_timesteps + 1, dtype=torch.float64) / config.num_train_timesteps
+    shift = 1.0 if config.use_dynamic_shifting else config.shift
+    return rectified_flow(shift * s / (1 + (shift - 1) * s))
