@@ -14,13 +14,16 @@ from tastemaker.backbone.backbone import Moments
 from tastemaker.backbone.choice import Full, Lora
 from tastemaker.backbone.load import load
 from tastemaker.encode.cache import EMPTY
-from tastemaker.method.links import Logistic, Sft
+from tastemaker.method.memory import Memory
 from tastemaker.method.method import Credit, Method
+from tastemaker.method.pairwise import Logistic
+from tastemaker.method.pointwise import Sft
 from tastemaker.method.when import Range
 from tastemaker.process.prediction import Prediction
 from tastemaker.rank.pairs import Pair
 from tastemaker.train.batch import Batch, draws, make_batch
-from tastemaker.train.step import step
+from tastemaker.train.step import Outcome
+from tastemaker.train.step import step as judge
 
 SEED = 7
 CHOICES = [Lora(rank=4), Full()]
@@ -60,6 +63,12 @@ def pair(number, winner=None, loser=None):
 
 def batch_of(pairs, visits=None, **settings):
     return make_batch(pairs, visits or [0] * len(pairs), FakeCache(), SEED, **settings)
+
+
+def step(backbone, trainable, batch, method, seed=SEED, memory=None) -> Outcome:
+    """One step with an empty memory."""
+    memory = memory or Memory(method, backbone.schedule, backbone.head, backbone.device)
+    return judge(backbone, trainable, batch, method, memory, seed)
 
 
 PAIRS = [pair(number) for number in range(4)]

@@ -1,6 +1,6 @@
 """Evidence: how much likelier the policy makes an image than the reference does.
 
-    cost n = ω(t) e,   log-ratio ρ = n_r − n_θ,   margin m = ρ_w − ρ_l
+    cost n = ω(t) e − κ C(t),   log-ratio ρ = n_r − n_θ,   margin m = ρ_w − ρ_l
 
 Legend: θ policy, r reference, w winner, l loser; each number has shape [P], one entry a pair, in float32.
 """
@@ -17,6 +17,8 @@ from tastemaker.base.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+ROLES, SIDES = ("policy", "reference"), ("winner", "loser")
+
 
 class Denoising(BaseModel):
     """Evidence from the error of denoising one noised step (Wallace et al. 2023, arXiv:2311.12908, eq. 13–14).
@@ -32,24 +34,65 @@ class Denoising(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The costs of a batch of pairs. What a method does not read, it leaves out: loser, reference or both."""
+    """The costs of a batch: of the winners and, where the method reads them, of the losers; () without a reference.
 
-    policy_winner: Tensor
-    policy_loser: Tensor | None = None
-    reference_winner: Tensor | None = None
-    reference_loser: Tensor | None = None
+    Unpaired images stand in the winner's place with their ``sign`` [P]: +1 liked, −1 disliked. ``baseline`` is the
+    mean log-ratio of the optimizer step before (0 at the first), at least 0; it carries no gradient.
+    """
+
+    policy: tuple[Tensor, ...]
+    reference: tuple[Tensor, ...] = ()
+    sign: Tensor | None = None
+    baseline: Tensor | float = 0.0
 
     @property
-    def log_ratio(self) -> tuple[Tensor, Tensor]:
-        """(ρ_w, ρ_l). Raises `UserError` without a reference or without losers."""
-        if self.reference_winner is None or self.reference_loser is None:
+    def winner(self) -> Tensor:
+        """n_θ^w, or n_θ of single images."""
+        return self.policy[0]
+
+    @property
+    def ratios(self) -> tuple[Tensor, ...]:
+        """ρ of the winners and, where they were run, of the losers. Raises `UserError` without a reference."""
+        if not self.reference:
             raise UserError("method.evidence.reference is 'none', but this link compares with one: set it to 'base'")
-        if self.policy_loser is None:
-            raise UserError("method.link reads pairs, but this batch was run for the winners alone")
-        return self.reference_winner - self.policy_winner, self.reference_loser - self.policy_loser
+        return tuple(r - p for p, r in zip(self.policy, self.reference, strict=True))
 
     @property
     def margin(self) -> Tensor:
-        """m = ρ_w − ρ_l. Raises as `log_ratio` does."""
-        winner, loser = self.log_ratio
-        return winner - loser
+        """m = ρ_w − ρ_l. Raises `UserError` without a reference or without losers."""
+        return _difference(self.ratios)
+
+    @property
+    def contrast(self) -> Tensor:
+        """n_θ^l − n_θ^w: the margin where every n_r counts as 0. Raises `UserError` without losers."""
+        return -_difference(self.policy)
+
+    @property
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """(ρ, y) of every image, [I] each: a pair is a liked and a disliked one. Raises as `ratios` does."""
+        import torch
+
+        if self.sign is not None:
+            return self.ratios[0], self.sign
+        winner, loser = _both(self.ratios)
+        return torch.cat([winner, loser]), torch.cat([torch.ones_like(winner), -torch.ones_like(loser)])
+
+    @property
+    def preference(self) -> Tensor | None:
+        """What people look at: the margin of pairs, y ρ of single images; None where nothing is compared."""
+        if self.sign is not None:
+            return self.sign * self.ratios[0] if self.reference else None
+        if len(self.policy) < len(SIDES):
+            return None
+        return self.margin if self.reference else self.contrast
+
+
+def _difference(sides: tuple[Tensor, ...]) -> Tensor:
+    winner, loser = _both(sides)
+    return winner - loser
+
+
+def _both(sides: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    if len(sides) < len(SIDES):
+        raise UserError("method.link reads pairs, but this batch holds single images or winners alone")
+    return sides[0], sides[1]

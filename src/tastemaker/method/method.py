@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tastemaker.base.errors import UserError
 from tastemaker.method.evidence import Denoising
-from tastemaker.method.links import Link, Logistic
-from tastemaker.method.weight import Constant
+from tastemaker.method.links import Link
+from tastemaker.method.pairwise import Logistic
+from tastemaker.method.stepwise import Stepwise, ratio_weight
+from tastemaker.method.weight import Constant, Weight
 from tastemaker.method.when import Uniform, When
+
+if TYPE_CHECKING:
+    from tastemaker.process.prediction import Head
+    from tastemaker.process.schedule import Schedule
 
 
 class Credit(BaseModel):
-    """Which denoising steps are visited and how much each counts."""
+    """Which denoising steps are visited, how much each counts, and how it is corrected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     when: When = Field(default_factory=Uniform)
-    weight: Constant = Field(default_factory=Constant)
+    weight: Weight = Field(default_factory=Constant)
+    correction: Stepwise | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Credit:
+        if self.when.kind == self.weight.kind == "discounted":
+            raise ValueError("when and weight are both discounted, which counts γ twice: leave one at its default")
+        return self
 
 
 class Method(BaseModel):
@@ -31,18 +47,41 @@ class Method(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Method:
-        if self.needs_reference and self.evidence.reference == "none":
+        if self.link.reference == "required" and self.evidence.reference == "none":
             raise ValueError(
                 f"link '{self.link.kind}' compares with a reference, but evidence.reference is 'none': set it to 'base'"
+            )
+        if self.credit.correction is not None and self.link.linear:
+            raise ValueError(
+                f"credit.correction has no gradient and link '{self.link.kind}' only adds it to the loss, so it would "
+                "train nothing: remove it or choose another link"
             )
         return self
 
     @property
     def needs_reference(self) -> bool:
         """Whether the frozen model is run beside the policy."""
-        return self.link.needs_reference
+        return self.link.reference != "no" and self.evidence.reference != "none"
 
     @property
     def needs_loser(self) -> bool:
-        """Whether the losers are run beside the winners."""
-        return self.link.needs_loser
+        """Whether the losers of pairs are run beside the winners."""
+        return self.link.loser != "no"
+
+    def require(self, schedule: Schedule, head: Head) -> None:
+        """Raise a `UserError` where a weight of this method is not finite on a model's own steps.
+
+        That is an ε head at zero signal: there ε says nothing about x0, and a credit that speaks of x0 divides by 0.
+        """
+        import torch
+
+        omega = self.credit.weight(torch.arange(schedule.steps), schedule, head)
+        parts = {f"weight.kind: {self.credit.weight.kind}": omega}
+        if self.credit.correction is not None:
+            parts["correction.kind: stepwise"] = ratio_weight(schedule, head)
+        for name, values in parts.items():
+            if not bool(values.isfinite().all()):
+                raise UserError(
+                    f"method.credit.{name} speaks of x0, but this model predicts {head} and its schedule ends in zero "
+                    "signal, where that says nothing of x0; use a model that predicts v, or weight: {kind: constant}"
+                )

@@ -1,6 +1,7 @@
-"""Credit, first half: which denoising steps are visited.
+"""Credit, first part: which denoising steps are visited.
 
 ``draw`` turns uniform numbers into steps, so that whoever holds the key of a draw holds its step.
+Legend: T the model's training steps; t step, 0 = nearly clean; u [P] uniform in [0, 1), float64.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Uniform(BaseModel):
     kind: Literal["uniform"] = "uniform"
 
     def draw(self, u: Tensor, steps: int) -> Tensor:
-        """Steps [P] (int64) from ``u`` [P] in [0, 1), float64."""
+        """Steps [P] (int64) from ``u``."""
         return _between(u, 0, steps)
 
 
@@ -43,12 +44,51 @@ class Range(BaseModel):
         return self
 
     def draw(self, u: Tensor, steps: int) -> Tensor:
-        """Steps [P] (int64) from ``u`` [P] in [0, 1), float64."""
+        """Steps [P] (int64) from ``u``."""
         low = min(round(self.low * steps), steps - 1)
         return _between(u, low, max(round(self.high * steps), low + 1))
 
 
-When = Annotated[Uniform | Range, Field(discriminator="kind")]
+class Discounted(BaseModel):
+    """t ∝ γ^k, k(t) the denoising steps before t on a grid of N: early, noisy steps most.
+
+    Yang et al. 2024, arXiv:2402.08265: what their code does; the weight of the same name is what their text says.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["discounted"] = "discounted"
+    gamma: float = Field(0.9, gt=0, lt=1)
+    grid: int = Field(50, ge=1)
+
+    def draw(self, u: Tensor, steps: int) -> Tensor:
+        """Steps [P] (int64) from ``u``, by the inverse of the cumulative distribution."""
+        import torch
+
+        from tastemaker.method.weight import discount
+
+        reached = discount(torch.arange(steps), steps, self.gamma, self.grid).cumsum(0)
+        return torch.searchsorted(reached, u.double() * reached[-1], right=True).clamp(max=steps - 1)
+
+
+class LogitNormal(BaseModel):
+    """t = ⌊T σ(mean + std · z)⌋, z ~ N(0, 1): the middle of the schedule most.
+
+    Esser et al. 2024, arXiv:2403.03206, eq. 19; SD3 was trained with mean 0 and std 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["logit-normal"] = "logit-normal"
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+    def draw(self, u: Tensor, steps: int) -> Tensor:
+        """Steps [P] (int64) from ``u``."""
+        import torch
+
+        return _between(torch.sigmoid(self.mean + self.std * torch.special.ndtri(u.double())), 0, steps)
+
+
+When = Annotated[Uniform | Range | Discounted | LogitNormal, Field(discriminator="kind")]
 
 
 def _between(u: Tensor, low: int, high: int) -> Tensor:

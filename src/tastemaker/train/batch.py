@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tastemaker.base import draw
 from tastemaker.encode.cache import EMPTY
+from tastemaker.method.evidence import SIDES
 
 if TYPE_CHECKING:
     from tastemaker.backbone.backbone import Condition
@@ -20,16 +21,47 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class Images:
+    """The images of a batch that a method reads, I in all: P winners, then P losers; or P single ones."""
+
+    x0: Tensor
+    """Latents [I, C, H, W], float32."""
+    side: Tensor
+    """[I]: 0 for winners and liked images, 1 for losers and disliked ones."""
+    condition: Condition
+    """One row an image."""
+    sign: Tensor | None
+    """[P] ±1 of single images."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each run of P images is called in the log."""
+        return SIDES if self.sign is None else ("image",)
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """P pairs on the CPU. ``visits`` [P] counts how often each pair was seen before, which keys its draws."""
+    """P pairs, or P single images in the winner's place, on the CPU.
+
+    ``visits`` [P] counts how often each was seen before, which keys its draws.
+    """
 
     pair_ids: list[str]
     visits: list[int]
     winner: Tensor
     """Latents [P, C, H, W], float32."""
-    loser: Tensor
+    loser: Tensor | None
     condition: Condition
     """One row a pair."""
+    sign: Tensor | None = None
+    """[P] +1 or −1 where the images are single ones, liked or not."""
+
+    def images(self, losers: bool) -> Images:
+        """The winners and, when ``losers`` are wanted and there are some, the losers."""
+        sides = (self.winner, self.loser) if losers and self.loser is not None else (self.winner,)
+        condition = {name: torch.cat([rows] * len(sides)) for name, rows in self.condition.items()}
+        side = torch.arange(len(sides)).repeat_interleave(len(self.pair_ids))
+        return Images(torch.cat(sides), side if self.sign is None else (self.sign < 0).long(), condition, self.sign)
 
 
 def make_batch(

@@ -59,9 +59,11 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
     for micro in micro_batches:
         if stop.signum is not None:
             run.optimizer.zero_grad(set_to_none=True)
+            run.memory.discard()
             return False
-        _micro_step(task, micro, pairs, sums)
+        _micro_step(task, run, micro, pairs, sums)
     norm = optimizer.update(run.optimizer, task.trainable.parameters, run.step, settings)
+    run.memory.commit(run.step)
     run.step, run.pairs_seen = run.step + 1, run.pairs_seen + pairs
     sums.add("gradient_norm", norm * pairs)
     run.window.extend(sums, pairs)
@@ -70,11 +72,11 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
     return True
 
 
-def _micro_step(task: Task, micro: Micro, pairs: int, sums: Window) -> None:
+def _micro_step(task: Task, run: Run, micro: Micro, pairs: int, sums: Window) -> None:
     """Add this micro-batch's share of the step's gradient: the mean over ``pairs`` pairs."""
     seed = task.recipe.train.seed
     batch = make_batch(micro.pairs, micro.visits, task.cache, seed, drop_caption=task.recipe.train.drop_caption)
-    outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, seed)
+    outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, run.memory, seed)
     (outcome.loss.sum() / pairs).backward()
     sums.add("loss", outcome.loss.sum())
     for name, value in outcome.stats.items():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tastemaker.base.errors import UserError
+from tastemaker.method.memory import Memory
 from tastemaker.train import average, checkpoint, optimizer
 from tastemaker.train.checkpoint import Checkpoint, State
 from tastemaker.train.log import Window
@@ -49,6 +50,7 @@ class Run:
 
     optimizer: AdamW
     average: dict[str, Tensor] | None
+    memory: Memory
     step: int = 0
     pairs_seen: int = 0
     metrics_bytes: int = 0
@@ -63,7 +65,8 @@ def resume(task: Task) -> Run:
         UserError: the checkpoint belongs to other settings or data.
     """
     parameters, settings = task.trainable.parameters, task.recipe.train
-    run = Run(optimizer.adamw(parameters, settings), average.start(parameters) if settings.ema else None)
+    memory = Memory(task.recipe.method, task.backbone.schedule, task.backbone.head, task.backbone.device)
+    run = Run(optimizer.adamw(parameters, settings), average.start(parameters) if settings.ema else None, memory)
     found = checkpoint.newest(task.out)
     if found is not None:
         _restore(task, run, found)
@@ -77,6 +80,7 @@ def snapshot(task: Task, run: Run, metrics_bytes: int) -> Checkpoint:
         "optimizer": optimizer.state_tensors(run.optimizer, task.trainable.parameters),
         "average": run.average or {},
         "window": run.window.sums,
+        "memory": run.memory.tensors(),
     }
     return Checkpoint(State(run.step, run.pairs_seen, metrics_bytes, task.fingerprint), tensors)
 
@@ -91,6 +95,7 @@ def _restore(task: Task, run: Run, found: Checkpoint) -> None:
     optimizer.load_state_tensors(run.optimizer, parameters, found.tensors["optimizer"])
     if run.average is not None:
         run.average = {name: found.tensors["average"][name].to(value.device) for name, value in run.average.items()}
+    run.memory.load(found.tensors["memory"])
     device = next(iter(parameters.values())).device
     run.window = Window({name: value.to(device) for name, value in found.tensors["window"].items()})
     run.step = run.saved = state.step

@@ -1,4 +1,4 @@
-"""One step, where method, backbone and data meet: a batch of pairs in, one loss per pair out."""
+"""One step, where method, backbone and data meet: a batch of pairs or single images in, one loss each out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tastemaker.backbone.adapter import Trainable
 from tastemaker.backbone.backbone import Backbone
-from tastemaker.method.evidence import Evidence
+from tastemaker.method.evidence import ROLES, Evidence
+from tastemaker.method.memory import Memory
 from tastemaker.method.method import Method
 from tastemaker.train.batch import Batch, draws
 
@@ -22,33 +23,46 @@ class Outcome:
     stats: dict[str, Tensor]
 
 
-def step(backbone: Backbone, trainable: Trainable, batch: Batch, method: Method, seed: int) -> Outcome:
+def step(backbone: Backbone, trainable: Trainable, batch: Batch, method: Method, memory: Memory, seed: int) -> Outcome:
     """Judge ``batch`` by ``method``. What the method does not read (losers, reference) is not run.
 
     Step t and noise ε are shared inside a pair: by winner and loser, which are one batch, and by policy and reference,
-    which see that very batch.
+    which see that very batch. ``memory`` is read, and gathers what it is to remember.
     """
-    sides = (batch.winner, batch.loser) if method.needs_loser else (batch.winner,)
+    images = batch.images(losers=method.needs_loser)
+    sides = len(images.x0) // len(batch.pair_ids)
     t, eps = draws(batch, method.credit.when, backbone.schedule.steps, seed)
+    omega = method.credit.weight(t, backbone.schedule, backbone.head).float().to(backbone.device)
+    every_t, eps = t.repeat(sides), torch.cat([eps] * sides).to(backbone.device)
+    x0, side = images.x0.to(backbone.device), images.side.to(backbone.device)
+    x_t = backbone.schedule.noised(x0, eps, every_t)
+    at = every_t.to(backbone.device)
     stats = {"t": t.float().to(backbone.device)}
-    t, eps = t.repeat(len(sides)), torch.cat([eps] * len(sides)).to(backbone.device)
-    x0 = torch.cat(sides).to(backbone.device)
-    x_t = backbone.schedule.noised(x0, eps, t)
-    condition = {name: torch.cat([rows] * len(sides)) for name, rows in batch.condition.items()}
 
-    def costs(role: str) -> tuple[Tensor, ...]:
-        """n = ω(t) e, [P] each: the winners' and, where they are read, the losers'."""
-        prediction = backbone.forward(x_t, t, condition)
-        error = prediction.error(x0, eps)
-        for side, value in zip(("winner", "loser"), error.detach().chunk(len(sides)), strict=False):
-            stats[f"{role}error_{side}"] = value
-        return (method.credit.weight(prediction) * error).chunk(len(sides))
+    def costs(role: str, prefix: str) -> tuple[Tensor, ...]:
+        """n = ω(t) e − κ C(t), [P] each: the winners' and, where they are read, the losers'."""
+        error = backbone.forward(x_t, every_t, images.condition).error(x0, eps)
+        memory.observe_errors(ROLES.index(role), side, at, error)
+        stats.update(
+            {f"{prefix}error_{name}": e for name, e in zip(images.names, error.detach().chunk(sides), strict=False)}
+        )
+        return (omega.repeat(sides) * error - memory.correction(ROLES.index(role), side, at)).chunk(sides)
 
-    policy = costs("")
-    if not method.needs_reference:
-        return Outcome(method.link(Evidence(*policy)), stats)
-    with torch.no_grad(), trainable.reference():
-        evidence = Evidence(*policy, *costs("reference_"))
-    margin = stats["margin"] = evidence.margin.detach()
-    stats["accuracy"] = (margin > 0).float() + (margin == 0).float() / 2
-    return Outcome(method.link(evidence), stats)
+    policy, reference = costs("policy", ""), tuple[Tensor, ...]()
+    if method.needs_reference:
+        with torch.no_grad(), trainable.reference():
+            reference = costs("reference", "reference_")
+    evidence = Evidence(policy, reference, images.sign, memory.baseline)
+    loss = method.link(evidence)
+    memory.observe_evidence(at[: len(t)], evidence, omega * _slope(loss, policy[0]))
+    if (margin := evidence.preference) is not None:
+        stats["margin"] = margin = margin.detach()
+        stats["accuracy"] = (margin > 0).float() + (margin == 0).float() / 2
+    return Outcome(loss, stats)
+
+
+def _slope(loss: Tensor, cost: Tensor) -> Tensor:
+    """|∂L/∂n_θ^w| [P]; 0 where no gradient is kept."""
+    if not loss.requires_grad:
+        return torch.zeros_like(cost)
+    return torch.autograd.grad(loss.sum(), cost, retain_graph=True)[0].abs()
