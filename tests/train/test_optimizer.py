@@ -16,7 +16,9 @@ def one(value: float, gradient: float, **settings: Any) -> tuple[float, float]:
     weights = {"w": Parameter(torch.tensor([value]))}
     moved = optimizer.adamw(weights, chosen)
     weights["w"].grad = torch.tensor([gradient])
-    norm = optimizer.update(moved, weights, 0, chosen)
+    norm = optimizer.clip(weights, chosen.max_grad_norm)
+    optimizer.apply(moved, chosen.lr)
+    optimizer.clear(moved)
     assert weights["w"].grad is None
     return weights["w"].item(), norm.item()
 
@@ -34,18 +36,13 @@ def test_the_norm_is_the_one_before_clipping(longest: float) -> None:
 def test_clipping_shortens_the_gradient() -> None:
     """After a gradient of 8 clipped to 1, exp_avg is (1 − β1)·1 = 0.1; unclipped it is 0.8."""
     for longest, moment in ((1.0, 0.1), (0.0, 0.8)):
-        chosen = Settings(max_grad_norm=longest)
+        chosen = Settings()
         weights = {"w": Parameter(torch.zeros(1))}
         moved = optimizer.adamw(weights, chosen)
         weights["w"].grad = torch.tensor([8.0])
-        optimizer.update(moved, weights, 0, chosen)
+        optimizer.clip(weights, longest)
+        optimizer.apply(moved, chosen.lr)
         assert optimizer.state_tensors(moved, weights)["w/exp_avg"].item() == pytest.approx(moment, rel=1e-4)
-
-
-def test_rate_rises_linearly_and_stays() -> None:
-    chosen = Settings(lr=1.0, warmup_steps=4)
-    assert [optimizer.rate(step, chosen) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
-    assert optimizer.rate(0, Settings(lr=1.0)) == 1.0
 
 
 def test_a_restored_state_goes_on_bit_for_bit() -> None:
@@ -54,7 +51,7 @@ def test_a_restored_state_goes_on_bit_for_bit() -> None:
     def go(weights: dict[str, Parameter], moved: Any, steps: range) -> None:
         for step in steps:
             weights["a.b"].grad = gradients[step].clone()
-            optimizer.update(moved, weights, step, Settings())
+            optimizer.apply(moved, Settings().lr)
 
     whole = {"a.b": Parameter(torch.ones(3))}
     moved = optimizer.adamw(whole, Settings())

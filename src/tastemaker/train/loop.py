@@ -15,6 +15,7 @@ from tastemaker.base.progress import bar
 from tastemaker.train import average, checkpoint, optimizer, samples
 from tastemaker.train.batch import make_batch
 from tastemaker.train.log import Log, Window
+from tastemaker.train.rate import rate
 from tastemaker.train.run import Run, Task, snapshot
 from tastemaker.train.signals import Stop, stopping
 from tastemaker.train.step import step as judge
@@ -58,11 +59,13 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
     sums = Window()
     for micro in micro_batches:
         if stop.signum is not None:
-            run.optimizer.zero_grad(set_to_none=True)
+            optimizer.clear(run.optimizer)
             run.memory.discard()
             return False
         _micro_step(task, run, micro, pairs, sums)
-    norm = optimizer.update(run.optimizer, task.trainable.parameters, run.step, settings)
+    norm = optimizer.clip(task.trainable.parameters, settings.max_grad_norm)
+    optimizer.apply(run.optimizer, rate(run.step, task.steps, settings))
+    optimizer.clear(run.optimizer)
     run.memory.commit(run.step)
     run.step, run.pairs_seen = run.step + 1, run.pairs_seen + pairs
     sums.add("gradient_norm", norm * pairs)
@@ -98,7 +101,7 @@ def _report(task: Task, run: Run, log: Log, progress: tqdm[None]) -> None:
 
 def _write_line(task: Task, run: Run, log: Log, progress: tqdm[None]) -> None:
     means = _finite_means(task, run)
-    place = {"step": run.step, "pairs_seen": run.pairs_seen, "lr": optimizer.rate(run.step - 1, task.recipe.train)}
+    place = {"step": run.step, "pairs_seen": run.pairs_seen, "lr": rate(run.step - 1, task.steps, task.recipe.train)}
     speed = log.write(place | means)
     progress.set_postfix({name: f"{means[name]:.4g}" for name in SHOWN if name in means} | {"pairs/s": f"{speed:.3g}"})
     run.window = Window()

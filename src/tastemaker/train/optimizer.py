@@ -1,4 +1,4 @@
-"""AdamW over named weights, its rate, its clipping and its state as named tensors."""
+"""AdamW over named weights, its clipping and its state as named tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 if TYPE_CHECKING:
     from tastemaker.train.config import Settings
@@ -23,26 +23,27 @@ def adamw(parameters: Mapping[str, Parameter], settings: Settings) -> AdamW:
     return AdamW(weights, settings.lr, settings.betas, weight_decay=settings.weight_decay, fused=fused)
 
 
-def rate(step: int, settings: Settings) -> float:
-    """The rate of step ``step`` (from 0): lr·min(1, (step + 1) / warmup_steps)."""
-    return settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps))
+def clip(parameters: Mapping[str, Parameter], longest: float) -> Tensor:
+    """Scale the gradients down to the norm ``longest`` (0: leave them); the norm before it, on the device.
+
+    A norm that is not finite spoils the gradients that it scales: look at it before `apply`.
+    """
+    return torch.nn.utils.clip_grad_norm_(list(parameters.values()), longest or float("inf"))
 
 
-def update(optimizer: AdamW, parameters: Mapping[str, Parameter], step: int, settings: Settings) -> Tensor:
-    """Clip, step and clear the gradients; returns the norm before clipping, on the device."""
-    norm = _clip(list(parameters.values()), settings.max_grad_norm)
+def apply(optimizer: Optimizer, rate: float) -> None:
+    """Move the weights once, at ``rate``."""
     for group in optimizer.param_groups:
-        group["lr"] = rate(step, settings)
+        group["lr"] = rate
     optimizer.step()
+
+
+def clear(optimizer: Optimizer) -> None:
+    """Drop the gradients."""
     optimizer.zero_grad(set_to_none=True)
-    return norm
 
 
-def _clip(parameters: list[Parameter], longest: float) -> Tensor:
-    return torch.nn.utils.clip_grad_norm_(parameters, longest or float("inf"))
-
-
-def state_tensors(optimizer: AdamW, parameters: Mapping[str, Parameter]) -> dict[str, Tensor]:
+def state_tensors(optimizer: Optimizer, parameters: Mapping[str, Parameter]) -> dict[str, Tensor]:
     """AdamW's memory as `weight name/moment` → tensor; empty before the first step."""
     return {
         f"{name}/{moment}": value
@@ -51,7 +52,9 @@ def state_tensors(optimizer: AdamW, parameters: Mapping[str, Parameter]) -> dict
     }
 
 
-def load_state_tensors(optimizer: AdamW, parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
+def load_state_tensors(
+    optimizer: Optimizer, parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]
+) -> None:
     """Put back what `state_tensors` took, on each weight's device."""
     for key, value in tensors.items():
         name, moment = key.rsplit("/", 1)
