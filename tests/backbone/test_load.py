@@ -60,8 +60,8 @@ def test_a_folder_without_an_index(tmp_path):
 
 def test_an_unsupported_pipeline(folder):
     index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
-    with pytest.raises(UserError, match=r"model_index\.json: pipeline class 'FluxPipeline' is not supported"):
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "KandinskyPipeline"}))
+    with pytest.raises(UserError, match=r"model_index\.json: pipeline class 'KandinskyPipeline' is not supported"):
         load(folder)
 
 

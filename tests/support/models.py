@@ -1,4 +1,7 @@
-"""A tiny random Stable Diffusion of the real classes, saved in SD1.5's folder layout."""
+"""Tiny random Stable Diffusion and SDXL of the real classes, saved in the real folder layouts.
+
+Every setting that decides what is computed is the published model's; widths and depths are small.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 RESOLUTION = 32
 LATENT_SHAPE = (4, 8, 8)
 TEXT_SHAPE = (77, 32)
+XL_WIDTHS = (16, 32)
+"""Widths of SDXL's two text encoders."""
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -42,7 +47,50 @@ def save_tiny_sd(
     return folder
 
 
-def _tokenizer() -> Any:
+def save_tiny_sd2(folder: Path, zero_snr: bool = False, seed: int = 0) -> Path:
+    """Write a `StableDiffusionPipeline` as SD2.1 has it, for v, to ``folder`` and return it."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pipeline = StableDiffusionPipeline(
+            vae=_vae(),
+            text_encoder=_text_encoder(hidden_act="gelu"),
+            tokenizer=_tokenizer(pad_token="!"),
+            unet=_unet(attention_head_dim=(2, 4), use_linear_projection=True, upcast_attention=True),
+            scheduler=_ddim("v_prediction", zero_snr),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_sdxl(folder: Path, force_zeros: bool = True, seed: int = 0) -> Path:
+    """Write a `StableDiffusionXLPipeline` of 0.3 M random weights to ``folder`` and return it."""
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pipeline = StableDiffusionXLPipeline(
+            vae=_vae(scaling_factor=0.13025),
+            text_encoder=_text_encoder(XL_WIDTHS[0]),
+            text_encoder_2=_text_encoder(XL_WIDTHS[1], projection=True, hidden_act="gelu"),
+            tokenizer=_tokenizer(),
+            tokenizer_2=_tokenizer(pad_token="!"),
+            unet=_xl_unet(),
+            scheduler=_euler(),
+            force_zeros_for_empty_prompt=force_zeros,
+            add_watermarker=False,
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer(**settings: Any) -> Any:
     """CLIP's tokenizer over single bytes: no merges, so every word is spelt out."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
@@ -50,34 +98,33 @@ def _tokenizer() -> Any:
     letters = sorted(ByteLevel.alphabet())
     words = letters + [letter + "</w>" for letter in letters] + [START, END]
     return CLIPTokenizer(
-        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=TEXT_SHAPE[0]
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=TEXT_SHAPE[0], **settings
     )
 
 
-def _text_encoder() -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def _text_encoder(width: int = TEXT_SHAPE[1], projection: bool = False, **settings: Any) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    width = TEXT_SHAPE[1]
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=514,
-            hidden_size=width,
-            intermediate_size=2 * width,
-            projection_dim=width,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=TEXT_SHAPE[0],
-            bos_token_id=512,
-            eos_token_id=513,
-            pad_token_id=513,
-        )
-    ).eval()
+    config = CLIPTextConfig(
+        vocab_size=514,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        projection_dim=width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=TEXT_SHAPE[0],
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+        **settings,
+    )
+    return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config).eval()
 
 
-def _unet() -> Any:
+def _unet(**settings: Any) -> Any:
     from diffusers import UNet2DConditionModel
 
-    return UNet2DConditionModel(
+    shape: dict[str, Any] = dict(
         sample_size=LATENT_SHAPE[1],
         in_channels=LATENT_SHAPE[0],
         out_channels=LATENT_SHAPE[0],
@@ -88,10 +135,27 @@ def _unet() -> Any:
         cross_attention_dim=TEXT_SHAPE[1],
         attention_head_dim=4,
         norm_num_groups=8,
-    ).eval()
+    )
+    return UNet2DConditionModel(**shape | settings).eval()
 
 
-def _vae() -> Any:
+def _xl_unet() -> Any:
+    """SDXL's order of blocks: attention in the deeper ones alone, deeper there."""
+    return _unet(
+        block_out_channels=(16, 32, 32),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 2),
+        attention_head_dim=(2, 4, 4),
+        cross_attention_dim=sum(XL_WIDTHS),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + XL_WIDTHS[1],
+    )
+
+
+def _vae(**settings: Any) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -101,6 +165,7 @@ def _vae() -> Any:
         latent_channels=LATENT_SHAPE[0],
         norm_num_groups=4,
         sample_size=RESOLUTION,
+        **settings,
     ).eval()
 
 
@@ -117,19 +182,35 @@ def _tiny_vae() -> Any:
     ).eval()
 
 
+BETAS: dict[str, Any] = dict(
+    num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+)
+
+
 def _scheduler(prediction_type: str, zero_snr: bool) -> Any:
     """SD1.5's own scheduler; with a zero terminal signal DDIM, because PNDM has no such option."""
-    from diffusers import DDIMScheduler, PNDMScheduler
+    from diffusers import PNDMScheduler
 
-    shared: dict[str, Any] = dict(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prediction_type,
-    )
     if zero_snr:
-        return DDIMScheduler(**shared, clip_sample=False, rescale_betas_zero_snr=True, timestep_spacing="trailing")
-    return PNDMScheduler(**shared, skip_prk_steps=True)
+        return _ddim(prediction_type, zero_snr)
+    return PNDMScheduler(**BETAS, set_alpha_to_one=False, prediction_type=prediction_type, skip_prk_steps=True)
+
+
+def _ddim(prediction_type: str, zero_snr: bool) -> Any:
+    """SD2.1's own scheduler; it keeps its spacing of steps with ``zero_snr`` too, as saved models do."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        **BETAS,
+        set_alpha_to_one=False,
+        clip_sample=False,
+        prediction_type=prediction_type,
+        rescale_betas_zero_snr=zero_snr,
+    )
+
+
+def _euler() -> Any:
+    """SDXL's own scheduler."""
+    from diffusers import EulerDiscreteScheduler
+
+    return EulerDiscreteScheduler(**BETAS, interpolation_type="linear", timestep_spacing="leading")

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 Condition = dict[str, Tensor]
-"""What the denoiser reads of a prompt: tensors whose rows are the examples, such as ``embeds`` [B, L, D]."""
+"""What the denoiser reads beside the latents; rows are examples.
+
+``embeds`` [B, L, D], the prompt's tokens; ``pooled`` [B, D], the prompt as a whole (SDXL, SD3, Flux); ``time_ids``
+[B, 6] in pixels, of the image: original height and width, top and left of the crop, height and width after it (SDXL).
+A model reads what it knows, so training may give ``time_ids`` to all.
+"""
 
 
 class Moments(NamedTuple):
@@ -58,7 +63,7 @@ class Backbone(Protocol):
         ...
 
     def latent_shape(self, resolution: int) -> tuple[int, int, int]:
-        """(C, H, W) of the latent of a square image."""
+        """(C, H, W) of the latent of a square image. Raises `UserError` when the sides do not divide evenly."""
         ...
 
     def encode(self, pixels: Tensor) -> Moments:
@@ -79,4 +84,8 @@ class Backbone(Protocol):
 
     def pipeline(self) -> DiffusionPipeline:
         """A diffusers pipeline over the model as it stands, trained weights included, to sample from or to save."""
+        ...
+
+    def pack(self, latents: Tensor) -> Tensor:
+        """``latents`` [B, C, H, W] in the layout that the pipeline takes as its argument ``latents``."""
         ...
