@@ -44,8 +44,15 @@ class Backbone(Protocol):
     head: Head
     resolution: int
     """Side in pixels that the model was trained at."""
+    part: str
+    """What the pipeline calls the denoiser: ``unet`` or ``transformer``."""
     denoiser: nn.Module
     """The network that `forward` runs; what training changes."""
+
+    @property
+    def part(self) -> str:
+        """Name of the denoiser in the pipeline and in files of LoRA weights: ``unet`` or ``transformer``."""
+        ...
 
     @property
     def key(self) -> str:

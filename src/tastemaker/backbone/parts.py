@@ -38,12 +38,17 @@ def noise_process(scheduler: SchedulerMixin) -> tuple[Schedule, Head]:
     if kind not in HEAD_OF:
         known = " or ".join(HEAD_OF)
         raise UserError(f"scheduler: prediction_type {kind!r} is not supported; use a model of {known}")
-    if HEAD_OF[kind] == "eps" and schedule.alpha[-1].square() <= NO_SIGNAL:
+    if HEAD_OF[kind] == "eps" and ends_without_signal(schedule):
         raise UserError(
             "scheduler: rescale_betas_zero_snr leaves no signal at the last step, where a prediction of epsilon says "
             "nothing of the image; use a v_prediction model, or switch it off in scheduler_config.json"
         )
     return schedule, HEAD_OF[kind]
+
+
+def ends_without_signal(schedule: Schedule) -> bool:
+    """Whether x_t is nothing but noise at the last step."""
+    return bool(schedule.alpha[-1].square() <= NO_SIGNAL)
 
 
 def tokens(tokenizer: Any, prompts: Sequence[str], length: int | None = None) -> Any:

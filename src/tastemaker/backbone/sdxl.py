@@ -30,6 +30,8 @@ class StableDiffusionXL:
     refiner, which has one text encoder and is trained on the last steps of another model's images.
     """
 
+    part = "unet"
+
     def __init__(self, pipeline: StableDiffusionXLPipeline, identify: Callable[[], str]) -> None:
         if pipeline.text_encoder is None or pipeline.text_encoder_2 is None:
             raise UserError(
@@ -109,7 +111,7 @@ class StableDiffusionXL:
 
         Its images carry no watermark, whether or not the library that would add one is installed.
         """
-        parts: dict[str, Any] = self._pipeline.components | {"unet": self.denoiser}
+        parts: dict[str, Any] = self._pipeline.components | {self.part: self.denoiser}
         zeros: bool = self._pipeline.config.force_zeros_for_empty_prompt
         return StableDiffusionXLPipeline(**parts, force_zeros_for_empty_prompt=zeros, add_watermarker=False)
 

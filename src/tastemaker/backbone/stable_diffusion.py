@@ -25,6 +25,8 @@ class StableDiffusion:
     Raises `UserError` for a noise process or an autoencoder that this architecture is not known to have.
     """
 
+    part = "unet"
+
     def __init__(self, pipeline: StableDiffusionPipeline, identify: Callable[[], str]) -> None:
         self._pipeline, self._identify = pipeline, identify
         self._autoencoder = Autoencoder(pipeline.vae)
@@ -79,7 +81,7 @@ class StableDiffusion:
 
     def pipeline(self) -> StableDiffusionPipeline:
         """A new pipeline over the same parts: a scheduler that its user changes stays with its user."""
-        parts: dict[str, Any] = self._pipeline.components | {"unet": self.denoiser}
+        parts: dict[str, Any] = self._pipeline.components | {self.part: self.denoiser}
         return StableDiffusionPipeline(**parts, requires_safety_checker=False)
 
     def pack(self, latents: Tensor) -> Tensor:

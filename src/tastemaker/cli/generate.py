@@ -36,8 +36,8 @@ def run(
         samples: Images a prompt.
         seed: Together with prompt and sample number it gives the initial noise.
         steps: Denoising steps.
-        guidance: Classifier-free guidance scale; 1 or less is a single forward pass a step.
-        scheduler: ddim is deterministic (eta 0); own is the scheduler saved with the model.
+        guidance: Classifier-free guidance scale, 1 or less is a single forward pass a step; Flux dev reads it itself.
+        scheduler: ddim is deterministic (eta 0; the Euler step of a flow model); own is the one saved with the model.
         resolution: Side in pixels; the model's own if not given.
         limit: Use only the first so many distinct prompts.
         batch_size: Images drawn at once; changes speed and memory only.

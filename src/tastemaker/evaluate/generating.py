@@ -16,7 +16,7 @@ from tastemaker.base.errors import UserError
 from tastemaker.evaluate.contact_sheet import contact_sheet
 from tastemaker.evaluate.journal import Journal, write_tables
 from tastemaker.evaluate.prompts import read_prompts
-from tastemaker.evaluate.sampling import Job, SchedulerName, batches, draw_batch, jobs, sampler
+from tastemaker.evaluate.sampling import Job, Sampler, SchedulerName, batches, draw_batch, jobs, sampler
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,25 +164,26 @@ def _draw(out: Path, settings: Settings, work: Sequence[Job], batch_size: int) -
         from tastemaker.backbone.load import load
 
         backbone = load(settings.model, settings.dtype, adapter=settings.adapter, adapter_scale=settings.adapter_scale)
-        size = settings.resolution or backbone.resolution
-        pipeline, shape = sampler(backbone, settings.scheduler, settings.steps), backbone.latent_shape(size)
-        _record(out, settings, size)
-        _draw_missing(pipeline, shape, settings, work, journal, batch_size)
+        ready = sampler(
+            backbone,
+            settings.scheduler,
+            resolution=settings.resolution,
+            seed=settings.seed,
+            steps=settings.steps,
+            guidance=settings.guidance,
+        )
+        _record(out, settings, settings.resolution or backbone.resolution)
+        _draw_missing(ready, work, journal, batch_size)
     write_tables(journal.tables(), out / IMAGES, ROW_GROUP)
     with files.atomic_file(out / GRID) as temporary:
         contact_sheet(out / IMAGES).save(temporary, format="png")
 
 
-def _draw_missing(
-    pipeline: Any, shape: tuple[int, ...], settings: Settings, work: Sequence[Job], journal: Journal, batch_size: int
-) -> None:
+def _draw_missing(ready: Sampler, work: Sequence[Job], journal: Journal, batch_size: int) -> None:
     with progress.bar(work, "generate", unit="image") as bar:
         bar.update(journal.rows)
         for batch in batches(work[journal.rows :], batch_size):
-            images = draw_batch(
-                pipeline, batch, shape, seed=settings.seed, steps=settings.steps, guidance=settings.guidance
-            )
-            journal.append(_table(batch, images))
+            journal.append(_table(batch, draw_batch(ready, batch)))
             bar.update(len(batch))
 
 
