@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tastemaker.data import images, prompts, store
-from tastemaker.data.comparison import parse_label
+from tastemaker.data.comparison import parse_label, parse_verdict
 from tastemaker.data.images import FORMATS
-from tastemaker.data.readers import folder
+from tastemaker.data.readers import files, folder
 
 FIELDS = {"image_a", "image_b", "image_bytes", "label_0", "prompt_sha"}
 
@@ -38,7 +39,7 @@ def test_reasons(page: str, root: Path) -> None:
 
 def test_limits(page: str) -> None:
     assert f"at most {images.MAX_PIXELS // 10**6} million\npixels" in page
-    assert f"more than {folder.LARGEST_FILE >> 20} MiB" in page
+    assert f"more than {files.LARGEST_FILE >> 20} MiB" in page
     assert f"more than {prompts.MOST_CHARACTERS:,} characters" in page
     assert f"prompts of more than {prompts.LONG_CHARACTERS}\ncharacters" in page
     assert f"({store.SHARD_BYTES >> 20} MiB, or {store.SHARD_IMAGES}\nimages)" in page
@@ -50,3 +51,15 @@ def test_label_forms(page: str) -> None:
     row = page.partition("| first image |")[2].splitlines()[2]
     cells = [re.findall(r"`(.*?)`", cell) for cell in row.strip("|").split("|")]
     assert [{parse_label(form) for form in cell} for cell in cells[:3]] == [{"a"}, {"b"}, {"tie"}]
+
+
+def test_verdict_forms(page: str) -> None:
+    row = page.partition("| liked | disliked |")[2].splitlines()[2]
+    cells = [re.findall(r"`(.*?)`", cell) for cell in row.strip("|").split("|")]
+    assert [{parse_verdict(form) for form in cell} for cell in cells[:2]] == [{"liked"}, {"disliked"}]
+
+
+def test_example_rows_are_read(page: str) -> None:
+    """The JSON rows of the page have the fields of a form."""
+    examples = [json.loads(line) for line in re.findall(r'^\{"prompt".*\}$', page, re.MULTILINE)]
+    assert [folder._form(example) for example in examples] == [folder.FORMS[1], folder.FORMS[2]]

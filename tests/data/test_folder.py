@@ -14,7 +14,7 @@ from support.pictures import encoded, jpeg, noise, quarantined, reasons
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_bytes
 from tastemaker.data.importing import import_data
-from tastemaker.data.readers import folder as reader
+from tastemaker.data.readers import files, table
 from tastemaker.data.store import ImageStore, read_comparisons
 
 
@@ -111,7 +111,7 @@ def test_paths_may_not_leave_the_folder(folder: Path) -> None:
 
 
 def test_large_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LARGEST_FILE", 2000)
+    monkeypatch.setattr(files, "LARGEST_FILE", 2000)
     (folder / "large.jpg").write_bytes(jpeg(1, 64, 64))
     write_jsonl(folder, [labelled("x.jpg", "large.jpg")])
     run(folder)
@@ -127,7 +127,7 @@ def test_a_wrong_extension_is_noted(folder: Path) -> None:
 
 
 def test_lines_that_are_no_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LARGEST_LINE", 300)
+    monkeypatch.setattr(table, "LARGEST_LINE", 300)
     good = json.dumps(labelled("x.jpg", "y.jpg")).encode()
     lines = [b"{broken", b"", b"[1]", b'{"prompt": "' + b"x" * 1000 + b'"}', b'{"prompt": "p"}', b"[" * 200, good]
     lines += [
@@ -159,7 +159,10 @@ def test_odd_text_reaches_quarantine_as_json(folder: Path) -> None:
     assert line["detail"].startswith(path)
 
 
-NEEDED = "needs the fields prompt, chosen, rejected or prompt, image_a, image_b, label"
+NEEDED = (
+    "needs the fields of one of: prompt, chosen, rejected; prompt, image_a, image_b, label; prompt, image, liked; "
+    "prompt, image, label"
+)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_an_unfinished_import_of_something_else(tmp_path: Path, monkeypatch: pyt
         raise UserError("in.parquet: damaged after row 2")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pickapic, "_prompt", lambda cell: break_off() if cell == b"p2" else cell.decode())
+        patch.setattr(pickapic, "_prompt", lambda cell, _: break_off() if cell == b"p2" else cell.decode())
         with pytest.raises(UserError, match="damaged after row 2"):
             run(tmp_path, rows)
     assert not (tmp_path / "data" / "summary.json").exists()
@@ -164,7 +164,7 @@ def test_an_unfinished_import_of_something_else(tmp_path: Path, monkeypatch: pyt
         import_data(str(write_pickapic(tmp_path / "other.parquet", rows[:1])), tmp_path / "data")
     read: list[bytes] = []
     prompt = pickapic._prompt
-    monkeypatch.setattr(pickapic, "_prompt", lambda cell: read.append(cell) or prompt(cell))
+    monkeypatch.setattr(pickapic, "_prompt", lambda *cell: read.append(cell[0]) or prompt(*cell))
     assert run(tmp_path, rows)["pairs"] == 4
     assert read == [b"p2", b"p3"], "what was done is not read again"
 

@@ -35,7 +35,7 @@ CASES: dict[str, tuple[str, str]] = {
     "import bad/x.zip --out new": ("bad/x.zip", "not a whole Parquet file"),
     "import bad/empty --out new": ("bad/empty", "no *.parquet, *.jsonl or *.csv"),
     "import bad/empty.jsonl --out new": ("bad/empty.jsonl", "has no rows"),
-    "import bad/columns.jsonl --out new": ("bad/columns.jsonl", "needs the fields prompt, chosen, rejected"),
+    "import bad/columns.jsonl --out new": ("bad/columns.jsonl", "needs the fields of one of: prompt, chosen, rejected"),
     "import pick --split test --out new": ("'test'", "found train"),
     "import pick --limit 0 --out new": ("--limit 0", "at least one"),
     "import pick --limit many --out new": ("'many'", "see tastemaker import --help"),

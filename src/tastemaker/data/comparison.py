@@ -1,4 +1,4 @@
-"""One judgement: which of two images of a prompt somebody likes better."""
+"""One judgement: which of two images of a prompt somebody likes better, or whether somebody likes one image."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Literal, get_args
 
 from tastemaker.base.files import sha256_text
 
-Label = Literal["a", "b", "tie"]
+Label = Literal["a", "b", "tie", "liked", "disliked"]
 LABELS: tuple[Label, ...] = get_args(Label)
-SWAPPED: dict[Label, Label] = {"a": "b", "b": "a", "tie": "tie"}
+SINGLES: tuple[Label, ...] = ("liked", "disliked")
+OPPOSITE: dict[Label, Label] = {"a": "b", "b": "a", "liked": "disliked", "disliked": "liked"}
+"""The label that contradicts; a tie contradicts nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A judged pair. ``image_a`` and ``image_b`` are the hex SHA-256 of the encoded image bytes.
+    """A judged pair, or one judged image. ``image_a`` and ``image_b`` are the hex SHA-256 of the encoded image bytes.
 
-    ``label`` names the better image, or "tie". ``source`` is the file it was read from; ``judge``, ``model_a`` and
+    ``label`` names the better image, or "tie"; of one image alone (``image_b`` None) it is "liked" or "disliked" and
+    says what people think of ``image_a``. ``source`` is the file it was read from; ``judge``, ``model_a`` and
     ``model_b`` (who judged, what made the images) are empty where the source does not say.
     """
 
     pair_id: str
     prompt: str
     image_a: str
-    image_b: str
+    image_b: str | None
     label: Label
     source: str = ""
     judge: str = ""
@@ -36,13 +39,20 @@ class Comparison:
         """Hex SHA-256 of the prompt's UTF-8."""
         return sha256_text(self.prompt)
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The one or two images."""
+        return (self.image_a,) if self.image_b is None else (self.image_a, self.image_b)
+
     def swap(self) -> Comparison:
-        """The same judgement with the two images in the other order."""
+        """The same judgement with the two images in the other order; one image alone stays as it is."""
+        if self.image_b is None:
+            return self
         return replace(
             self,
             image_a=self.image_b,
             image_b=self.image_a,
-            label=SWAPPED[self.label],
+            label=OPPOSITE.get(self.label, self.label),
             model_a=self.model_b,
             model_b=self.model_a,
         )
@@ -54,15 +64,30 @@ def parse_label(value: object) -> Label | None:
     A number is the share of the preference that the *first* image has, as in Pick-a-Pic's `label_0`.
     None for a missing label (nothing, an empty text, NaN). Raises `ValueError` for anything else.
     """
+    return _parse(value, _WORDS, _SHARES, "a, b, tie, left, right, 1, 0, 0.5")
+
+
+def parse_verdict(value: object) -> Label | None:
+    """What people mean by one image's verdict: `true`, `liked` or 1 is liked, `false`, `disliked` or 0 is disliked.
+
+    That includes the `label` of TRL's KTO data sets. None for a missing verdict (nothing, an empty text, NaN). Raises
+    `ValueError` for anything else.
+    """
+    return _parse(value, _VERDICTS, _ONE_OR_ZERO, "true, false, liked, disliked, 1, 0")
+
+
+def _parse(value: object, words: dict[str, Label], numbers: dict[float, Label], known: str) -> Label | None:
     text = str(value).strip().lower()
     if value is None or text in ("", "nan"):
         return None
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in words:
+        return words[text]
     with suppress(ValueError, KeyError):
-        return _SHARES[float(text)]
-    raise ValueError(f"{value!r} is none of a, b, tie, left, right, 1, 0, 0.5")
+        return numbers[float(text)]
+    raise ValueError(f"{value!r} is none of {known}")
 
 
 _WORDS: dict[str, Label] = {"a": "a", "left": "a", "b": "b", "right": "b", "tie": "tie"}
 _SHARES: dict[float, Label] = {1.0: "a", 0.0: "b", 0.5: "tie"}
+_VERDICTS: dict[str, Label] = {"true": "liked", "liked": "liked", "false": "disliked", "disliked": "disliked"}
+_ONE_OR_ZERO: dict[float, Label] = {1.0: "liked", 0.0: "disliked"}

@@ -21,16 +21,20 @@ from tastemaker.data.readers.row import Place, Source
 from tastemaker.data.store import COMPARISONS, IMAGES, ImageWriter, write_comparisons
 
 QUARANTINE = "quarantine.jsonl"
-RULES = 1  # raised whenever the same source would give other bytes, so that no import is resumed by other rules
+COUNTED = (
+    "rows", "pairs", "ties", "liked", "disliked", "quarantined", "confirmed", "contradicted", "images", "image_bytes",
+)  # fmt: skip
+RULES = 2  # raised whenever the same source would give other bytes, so that no import is resumed by other rules
 
 
 def import_data(
     source: str, out: Path, *, format: Format = "auto", split: str | None = None, limit: int | None = None
 ) -> dict[str, Any]:
-    """Read judged pairs from ``source`` into the store ``out`` and return the summary.
+    """Read judged pairs and images from ``source`` into the store ``out`` and return the summary.
 
-    ``source`` is a Parquet file or a folder of them in Pick-a-Pic's schema, a hub id (``owner/name``), or a folder of
-    images with one JSONL or CSV. ``split`` picks one split where a source has several, ``limit`` the first rows.
+    ``source`` is a Parquet file or a folder of them in Pick-a-Pic's schema, a hub id (``owner/name``), a folder of
+    images with one JSONL or CSV, or one with the folders ``liked`` and ``disliked``. ``split`` picks one split where a
+    source has several, ``limit`` the first rows.
     Every row is either in `comparisons.parquet` or has its reasons in `quarantine.jsonl`. Peak memory does not grow
     with the source. Stopped at any point and called again, it goes on and ends with the same bytes.
 
@@ -97,11 +101,10 @@ def _write_lines(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def _facts(journal: Journal) -> dict[str, Any]:
-    """The summary's figures: rows = pairs + quarantined."""
+    """The summary's figures: rows = pairs + liked + disliked + quarantined."""
     counts = journal.counts
-    plain = ("rows", "pairs", "ties", "quarantined", "confirmed", "contradicted", "images", "image_bytes")
     return {
-        **{name: counts[name] for name in plain},
+        **{name: counts[name] for name in COUNTED},
         "prompts": journal.distinct("prompt"),
         "judges": journal.distinct("judge"),
         "formats": dict(_group(counts, "format ")),

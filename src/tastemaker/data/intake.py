@@ -76,16 +76,18 @@ class Intake:
         comparison = _comparison(row, images)
         earlier = self.journal.earlier(comparison)
         if earlier.repeats:
-            order = "in the other order" if earlier.swapped else "in the same order"
+            order = f", images in the {'other' if earlier.swapped else 'same'} order" if row.b else ""
             reason = "repeat_swapped" if earlier.swapped else "repeat"
-            self._refuse(row, [Problem("", reason, f"{earlier.repeats} says the same, images {order}")])
+            self._refuse(row, [Problem("", reason, f"{earlier.repeats} says the same{order}")])
             return
-        self._store(row.a, images)
-        self._store(row.b, images)
+        for side in row.sides:
+            self._store(side, images)
         self.journal.add_comparison(comparison, f"{row.source}:{row.place.row}")
         counts = {
-            "pairs": True,
+            "pairs": row.b is not None,
             "ties": comparison.label == "tie",
+            "liked": comparison.label == "liked",
+            "disliked": comparison.label == "disliked",
             "confirmed": earlier.confirmed,
             "contradicted": earlier.contradicted,
             "note long_prompt": len(comparison.prompt) > LONG_CHARACTERS,
@@ -120,7 +122,7 @@ def windows(rows: Iterable[Row | Unreadable]) -> Iterator[list[Row | Unreadable]
 
 
 def _images(row: Row | Unreadable) -> list[tuple[Side, bytes]]:
-    sides = () if isinstance(row, Unreadable) else (row.a, row.b)
+    sides = () if isinstance(row, Unreadable) else row.sides
     return [(side, side.image) for side in sides if isinstance(side.image, bytes)]
 
 
@@ -142,12 +144,12 @@ def _problems(row: Row, images: Images) -> Iterator[Problem]:
         yield row.prompt
     elif found := prompt_problem(row.prompt):
         yield Problem("prompt", *found)
-    for side in (row.a, row.b):
+    for side in row.sides:
         if isinstance(side.image, Problem):
             yield side.image
         elif isinstance(finding := images[side.image].finding, ImageProblem):
             yield Problem(side.field, finding.reason, finding.detail)
-    if isinstance(row.a.image, bytes) and row.a.image == row.b.image:
+    if row.b is not None and isinstance(row.a.image, bytes) and row.a.image == row.b.image:
         yield Problem(row.b.field, "same_image", "both images of the pair are the same")
     if isinstance(row.label, Problem):
         yield row.label
@@ -156,16 +158,16 @@ def _problems(row: Row, images: Images) -> Iterator[Problem]:
 def _comparison(row: Row, images: Images) -> Comparison:
     assert isinstance(row.prompt, str), row.prompt
     assert not isinstance(row.label, Problem), row.label
-    (_, a), (_, b) = _image(row.a, images), _image(row.b, images)
-    name = json.dumps([row.prompt, a.sha, b.sha, row.source, row.place.row])
+    shas = [_image(side, images)[1].sha for side in row.sides]
+    name = json.dumps([row.prompt, *shas, row.source, row.place.row])
     return Comparison(
         pair_id=sha256_text(name)[:32],
         prompt=row.prompt,
-        image_a=a.sha,
-        image_b=b.sha,
+        image_a=shas[0],
+        image_b=shas[1] if row.b else None,
         label=row.label,
         source=row.source,
         judge=row.judge,
         model_a=row.a.model,
-        model_b=row.b.model,
+        model_b=row.b.model if row.b else "",
     )

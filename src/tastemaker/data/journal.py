@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_text
-from tastemaker.data.comparison import SWAPPED, Comparison, Label
+from tastemaker.data.comparison import OPPOSITE, Comparison, Label
 from tastemaker.data.images import ImageProblem
 from tastemaker.data.readers.row import Place, Problem
 from tastemaker.data.store import FIELDS
@@ -34,12 +34,12 @@ CREATE TABLE IF NOT EXISTS quarantine (line BLOB);
 
 
 class Earlier(NamedTuple):
-    """What earlier rows said of the same prompt and the same two images, in either order."""
+    """What earlier rows said of the same prompt and the same image, or the same two images in either order."""
 
     repeats: str  # the row with the same verdict of the same judge, or ""
     swapped: bool  # whether that row had the images in the other order
     confirmed: bool  # another judge has said the same
-    contradicted: bool  # somebody has named the other image
+    contradicted: bool  # somebody has named the other image, or said the opposite of this one
 
 
 class Journal:
@@ -90,12 +90,12 @@ class Journal:
             *(pair, verdict, comparison.judge),
         )
         said = "SELECT 1 FROM judgement WHERE pair = ? AND verdict = ? LIMIT 1"
-        opposite = verdict != "tie" and self._one(said, pair, SWAPPED[verdict])
+        opposite = OPPOSITE.get(verdict)
         return Earlier(
             repeats=same[0] if same else "",
             swapped=bool(same and same[1] != swapped),
             confirmed=not same and self._one(said, pair, verdict) is not None,
-            contradicted=bool(opposite),
+            contradicted=opposite is not None and self._one(said, pair, opposite) is not None,
         )
 
     def add_comparison(self, comparison: Comparison, place: str) -> None:
@@ -163,7 +163,7 @@ class Journal:
 
 def _canonical(comparison: Comparison) -> tuple[str, Label, bool]:
     """The question, the verdict with the images in the order of their shas, and whether they had to be swapped."""
-    swapped = comparison.image_a > comparison.image_b
+    swapped = comparison.image_b is not None and comparison.image_a > comparison.image_b
     ordered = comparison.swap() if swapped else comparison
-    pair = sha256_text(f"{ordered.image_a} {ordered.image_b} {ordered.prompt}")
-    return pair, ordered.label, swapped
+    question = sha256_text(f"{ordered.image_a} {ordered.image_b or ''} {ordered.prompt}")
+    return question, ordered.label, swapped

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, sha256_bytes
-from tastemaker.data.comparison import LABELS, Comparison
+from tastemaker.data.comparison import LABELS, SINGLES, Comparison
 from tastemaker.data.images import probe
 
 COMPARISONS = "comparisons.parquet"
@@ -26,7 +26,7 @@ COLUMNS = (
     "pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label", "source", "judge", "model_a", "model_b",
 )  # fmt: skip
 FIELDS = tuple(name for name in COLUMNS if name != "prompt_sha")
-COMPARISON_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in COLUMNS])
+COMPARISON_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=name == "image_b") for name in COLUMNS])
 IMAGE_SCHEMA = pa.schema(
     [
         pa.field("sha", pa.string(), nullable=False),
@@ -58,7 +58,8 @@ def write_comparisons(data: Path, comparisons: Iterable[Comparison]) -> None:
 def read_comparisons(data: Path) -> list[Comparison]:
     """All comparisons of a store, as sorted in their source.
 
-    Raises `UserError` naming the file when it is missing or damaged, lacks a column or holds an unknown label.
+    Raises `UserError` naming the file when it is missing or damaged, lacks a column, or holds an unknown label or one
+    that does not fit the number of images.
     """
     path = data / COMPARISONS
     with _readable(path):
@@ -70,6 +71,9 @@ def read_comparisons(data: Path) -> list[Comparison]:
     for number, comparison in enumerate(comparisons):
         if comparison.label not in LABELS:
             raise UserError(f"{path}: row {number}: label {comparison.label!r} is none of {', '.join(LABELS)}")
+        if (comparison.label in SINGLES) != (comparison.image_b is None):
+            images = f"{len(comparison.images)} image{'s' * (len(comparison.images) - 1)}"
+            raise UserError(f"{path}: row {number}: label {comparison.label!r} with {images}; import the data again")
     return comparisons
 
 
@@ -185,6 +189,15 @@ class ImageStore:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Height and width in pixels, after EXIF rotation, of every image."""
+        found: dict[str, tuple[int, int]] = {}
+        for shard in sorted({shard for shard, _ in self._places.values()}):
+            with _readable(shard_path(self._data, shard)):
+                rows = self._shard(shard).read(["sha", "height", "width"]).to_pylist()
+                found.update((row["sha"], (row["height"], row["width"])) for row in rows)
+        return found
 
     def read(self, sha: str) -> bytes:
         """The encoded bytes of one image."""

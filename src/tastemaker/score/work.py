@@ -19,7 +19,7 @@ def wanted(data: Path) -> Work:
     work: Work = {}
     for comparison in read_comparisons(data):
         prompt_sha = comparison.prompt_sha
-        for sha in (comparison.image_a, comparison.image_b):
+        for sha in comparison.images:
             work.setdefault(sha, {})[prompt_sha] = comparison.prompt
     if not work:
         raise UserError(f"{data}: there are no comparisons here; import some with: tastemaker import")

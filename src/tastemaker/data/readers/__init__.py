@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from tastemaker.base.errors import UserError
-from tastemaker.data.readers.folder import SUFFIXES, open_folder
+from tastemaker.data.comparison import SINGLES
+from tastemaker.data.readers.folder import open_folder
 from tastemaker.data.readers.hub import NAME, hub_shards
 from tastemaker.data.readers.pickapic import PickAPic, Shard, local_shard
 from tastemaker.data.readers.row import Source
+from tastemaker.data.readers.table import SUFFIXES
+from tastemaker.data.readers.verdicts import is_metadata, open_verdicts
 
-Format = Literal["auto", "pickapic", "folder"]
+Format = Literal["auto", "pickapic", "folder", "verdicts"]
 SPLIT = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}.*\.parquet")
 
 
@@ -53,7 +56,19 @@ def _folder(path: Path, split: str | None) -> Source:
     return open_folder(tables[0])
 
 
-READERS: dict[str, Callable[[Path, str | None], Source]] = {"pickapic": _pickapic, "folder": _folder}
+def _verdicts(path: Path, split: str | None) -> Source:
+    if split is not None:
+        raise UserError(f"{path}: --split is for Pick-a-Pic; {' and '.join(SINGLES)} are no splits")
+    if not path.is_dir():
+        raise UserError(f"{path}: not a folder; give the one that holds {' and '.join(SINGLES)}")
+    return open_verdicts(path, [table for table in _tables(path) if is_metadata(table)])
+
+
+READERS: dict[str, Callable[[Path, str | None], Source]] = {
+    "pickapic": _pickapic,
+    "folder": _folder,
+    "verdicts": _verdicts,
+}
 
 
 def _tables(path: Path) -> list[Path]:
@@ -63,11 +78,13 @@ def _tables(path: Path) -> list[Path]:
 def _guess(path: Path) -> str:
     if path.is_file():
         return "folder" if path.suffix.lower() in SUFFIXES else "pickapic"
-    tables, parquet = bool(_tables(path)), any(path.rglob("*.parquet"))
+    tables, parquet = _tables(path), any(path.rglob("*.parquet"))
+    if any((path / verdict).is_dir() for verdict in SINGLES) and all(map(is_metadata, tables)) and not parquet:
+        return "verdicts"
     if tables and parquet:
         raise UserError(f"{path}: holds tables and Parquet files; say --format folder or --format pickapic")
     if not tables and not parquet:
-        raise UserError(f"{path}: no *.parquet, *.jsonl or *.csv in this folder")
+        raise UserError(f"{path}: no *.parquet, *.jsonl or *.csv in this folder, nor {' or '.join(SINGLES)}")
     return "folder" if tables else "pickapic"
 
 

@@ -1,38 +1,55 @@
 """A folder of images with one table, `*.jsonl` or `*.csv`.
 
-Its fields are `prompt, chosen, rejected` or `prompt, image_a, image_b, label`, and `judge, model_a, model_b` at will.
-Image paths are relative to the table's folder and may not leave it.
+A row has the fields of one of the `FORMS`, and `judge` and the images' models at will. Image paths are relative to the
+table's folder and may not leave it.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file
-from tastemaker.data.comparison import Label, parse_label
-from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable
+from tastemaker.data.comparison import Label, parse_label, parse_verdict
+from tastemaker.data.readers.files import read_inside, state
+from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable, read_label
+from tastemaker.data.readers.table import Record, kind, plain, records, text_or_problem
 
-SUFFIXES = (".jsonl", ".csv")
-CHOSEN = ("prompt", "chosen", "rejected")
-LABELLED = ("prompt", "image_a", "image_b", "label")
-LARGEST_FILE = 100 << 20  # bytes of one image
-LARGEST_LINE = 1 << 20  # characters of one row
 LOOKED_AT = 100  # rows in which a JSONL must show its fields
 
 
-class Record(NamedTuple):
-    """One line of the table: its number from 1, and its fields, or what is wrong with it."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the fields of a row are called. Without a ``label`` the first of the images is the better one."""
 
-    line: int
-    fields: dict[str, Any] | Problem
+    images: tuple[str, ...]
+    label: str = ""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All that a row must have."""
+        return ("prompt", *self.images, *filter(None, [self.label]))
+
+    def judgement(self, fields: dict[str, Any]) -> Label | Problem:
+        """The label of a row."""
+        if not self.label:
+            return "a"
+        return read_label(parse_label if len(self.images) == 2 else parse_verdict, fields[self.label], self.label)
+
+
+FORMS = (
+    Form(("chosen", "rejected")),
+    Form(("image_a", "image_b"), "label"),
+    Form(("image",), "liked"),
+    Form(("image",), "label"),
+)
+NEEDED = "; ".join(", ".join(form.fields) for form in FORMS)
+MODELS = {1: ("model",), 2: ("model_a", "model_b")}
+"""The fields that say what made the images, by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,95 +69,37 @@ class Folder:
     def read(self, start: Place) -> Iterator[Row | Unreadable]:
         """The rows from line ``start.row`` on."""
         root = self.table.parent.resolve()
-        for record in _records(self.table):
+        for record in records(self.table):
             if record.line >= start.row:
                 yield _row(record, root, self.table.name)
 
 
 def open_folder(table: Path) -> Folder:
-    """Look at a table. Raises `UserError` when it is empty or has not the fields of one of the two forms."""
+    """Look at a table. Raises `UserError` when it is empty or has not the fields of one of the forms."""
     rows, digest = 0, hashlib.sha256(sha256_file(table).encode())
     right, found = False, list[str]()
-    for rows, record in enumerate(_records(table), 1):
+    for rows, record in enumerate(records(table), 1):
         if isinstance(record.fields, Problem):
             continue
         right = right or _form(record.fields) is not None
         found = found or sorted(map(str, record.fields))
         if not right and rows >= LOOKED_AT:
             break
-        digest.update(_state(table.parent, record.fields))
+        digest.update(_states(table.parent, record.fields).encode())
     if not rows:
         raise UserError(f"{table}: has no rows")
     if not right:
-        needed = f"{', '.join(CHOSEN)} or {', '.join(LABELLED)}"
-        raise UserError(f"{table}: needs the fields {needed}; found {', '.join(found) or 'none'}")
+        raise UserError(f"{table}: needs the fields of one of: {NEEDED}; found {', '.join(found) or 'none'}")
     return Folder(table, rows, digest.hexdigest())
 
 
-def _form(fields: dict[str, Any]) -> tuple[str, ...] | None:
-    return next((form for form in (CHOSEN, LABELLED) if set(form) <= fields.keys()), None)
+def _form(fields: dict[str, Any]) -> Form | None:
+    return next((form for form in FORMS if set(form.fields) <= fields.keys()), None)
 
 
-def _state(root: Path, fields: dict[str, Any]) -> bytes:
-    """Size and time of the images a row names, so that a changed image is noticed."""
-    state = []
-    for name in (*CHOSEN[1:], *LABELLED[1:3]):
-        try:
-            found = (root / str(fields.get(name, ""))).stat()
-        except (OSError, ValueError):
-            continue
-        state.append(f"{found.st_size} {found.st_mtime_ns}")
-    return " ".join(state).encode()
-
-
-def _records(table: Path) -> Iterator[Record]:
-    try:
-        yield from _jsonl(table) if table.suffix.lower() == ".jsonl" else _csv(table)
-    except OSError as error:
-        raise UserError(f"{table}: cannot be read ({error.strerror})") from None
-
-
-def _jsonl(table: Path) -> Iterator[Record]:
-    with table.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        number = 0
-        while line := file.readline(LARGEST_LINE + 1):
-            number += 1
-            if line.strip():
-                yield Record(number, _json_object(line))
-            while len(line) > LARGEST_LINE and not line.endswith("\n"):  # skip the rest of an endless line
-                line = file.readline(LARGEST_LINE + 1)
-
-
-def _json_object(line: str) -> dict[str, Any] | Problem:
-    if len(line) > LARGEST_LINE:
-        return Problem("", "row_too_long", f"more than {LARGEST_LINE} characters")
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Problem("", "row_not_json", str(error))
-    return value if isinstance(value, dict) else Problem("", "row_not_json", "not an object")
-
-
-def _csv(table: Path) -> Iterator[Record]:
-    csv.field_size_limit(LARGEST_LINE)
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file)
-        line = 1
-        try:
-            line = reader.line_num if reader.fieldnames else 0
-            for cells in reader:
-                yield Record(line + 1, _csv_fields(cells))
-                line = reader.line_num
-        except csv.Error as error:
-            raise UserError(f"{table}: line {line + 1}: not readable as CSV ({error})") from None
-
-
-def _csv_fields(cells: dict[str | Any, Any]) -> dict[str, Any] | Problem:
-    if None in cells:
-        return Problem("", "row_columns", f"{len(cells[None])} more cells than the header")
-    if None in cells.values():
-        return Problem("", "row_columns", f"{sum(cell is None for cell in cells.values())} fewer cells than the header")
-    return cells
+def _states(root: Path, fields: dict[str, Any]) -> str:
+    names = dict.fromkeys(name for form in FORMS for name in form.images if name in fields)
+    return " ".join(state(root / str(fields[name])) for name in names)
 
 
 def _row(record: Record, root: Path, source: str) -> Row | Unreadable:
@@ -149,63 +108,28 @@ def _row(record: Record, root: Path, source: str) -> Row | Unreadable:
         return Unreadable(place, source, fields)
     form = _form(fields)
     if form is None:
-        missing = ", ".join(name for name in LABELLED if name not in fields)
-        return Unreadable(place, source, Problem("", "row_columns", f"lacks {missing}"))
+        return Unreadable(place, source, Problem("", "row_columns", f"lacks {_lacks(fields)}"))
+    models = (fields.get(name) for name in MODELS[len(form.images)])
+    a, *b = (_side(root, fields[name], name, model) for name, model in zip(form.images, models, strict=True))
     return Row(
         place,
         source,
-        prompt=_prompt(fields["prompt"]),
-        a=_side(root, fields[form[1]], form[1], fields.get("model_a")),
-        b=_side(root, fields[form[2]], form[2], fields.get("model_b")),
-        label="a" if form == CHOSEN else _label(fields["label"]),
-        judge=_plain(fields.get("judge")),
+        prompt=text_or_problem(fields["prompt"]),
+        a=a,
+        b=b[0] if b else None,
+        label=form.judgement(fields),
+        judge=plain(fields.get("judge")),
     )
+
+
+def _lacks(fields: dict[str, Any]) -> str:
+    """The fields that are missing of the form that comes closest."""
+    lacking = [[name for name in form.fields if name not in fields] for form in FORMS]
+    closest = min(lacking, key=len)
+    return ", ".join(closest)
 
 
 def _side(root: Path, reference: object, field: str, model: object) -> Side:
     if not isinstance(reference, str) or not reference:
-        return Side(field, Problem(field, "image_missing", f"not a path but {_kind(reference)}"))
-    extension = PurePath(reference).suffix.lower()
-    return Side(field, _image(root, reference, field), _plain(model), extension)
-
-
-def _prompt(value: object) -> str | Problem:
-    return value if isinstance(value, str) else Problem("prompt", "prompt_missing", f"not text but {_kind(value)}")
-
-
-def _label(value: object) -> Label | Problem:
-    try:
-        return parse_label(value) or Problem("label", "unlabelled", "nobody judged this pair")
-    except ValueError as error:
-        return Problem("label", "label_unknown", str(error)[:200])
-
-
-def _image(root: Path, reference: str, field: str) -> bytes | Problem:
-    named = PurePath(reference)
-    if named.is_absolute() or ".." in named.parts:
-        return Problem(field, "image_outside_folder", reference)
-    try:
-        path = (root / named).resolve()
-        if not path.is_relative_to(root):
-            return Problem(field, "image_outside_folder", f"{reference} → {path}")
-        return _read(path, reference, field)
-    except (OSError, ValueError, RuntimeError) as error:
-        text = getattr(error, "strerror", None) or str(error)
-        return Problem(field, "image_missing", f"{reference}: {text}"[:300])
-
-
-def _read(path: Path, reference: str, field: str) -> bytes | Problem:
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
-        return Problem(field, "image_missing", f"{reference}: not a file")
-    if facts.st_size > LARGEST_FILE:
-        return Problem(field, "image_file_too_large", f"{reference}: {facts.st_size} bytes, at most {LARGEST_FILE}")
-    return path.read_bytes() or Problem(field, "image_missing", f"{reference}: empty")
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None or value == "" else type(value).__name__
-
-
-def _plain(value: object) -> str:
-    return "" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+        return Side(field, Problem(field, "image_missing", f"not a path but {kind(reference)}"))
+    return Side(field, read_inside(root, reference, field), plain(model), PurePath(reference).suffix.lower())

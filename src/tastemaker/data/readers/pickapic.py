@@ -1,7 +1,7 @@
 """Pick-a-Pic v1 and v2: Parquet with `caption`, `jpg_0`, `jpg_1` (encoded bytes), `label_0` and more.
 
 `label_0` is the share of the preference of the first image (1, 0, 0.5); `has_label` false means nobody judged.
-`best_image_uid` repeats what `label_0` says and is not read.
+`best_image_uid` repeats what `label_0` says and is not read. Single images stand in the same way with a verdict each.
 """
 
 from __future__ import annotations
@@ -16,13 +16,36 @@ import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_bytes
-from tastemaker.data.comparison import Label, parse_label
-from tastemaker.data.readers.row import Place, Problem, Row, Side
+from tastemaker.data.comparison import parse_label, parse_verdict
+from tastemaker.data.readers.row import Place, Problem, Row, Side, read_label
 
-NEEDED = {"caption": "text", "jpg_0": "bytes", "jpg_1": "bytes", "label_0": "a number"}
-OPTIONAL = ("has_label", "user_id", "model_0", "model_1")
+OPTIONAL = ("has_label", "user_id")
 BATCH_BYTES = 16 << 20
 BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the columns are called: of two images with a label, or of one with a verdict."""
+
+    prompt: str
+    images: tuple[str, ...]
+    label: str
+    models: tuple[str, ...]
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """The columns that must be there, and what they hold."""
+        verdict = "a number" if len(self.images) == 2 else "true or false"
+        return {self.prompt: "text", **dict.fromkeys(self.images, "bytes"), self.label: verdict}
+
+
+PAIRS = Layout("caption", ("jpg_0", "jpg_1"), "label_0", ("model_0", "model_1"))
+SINGLE = [
+    Layout(prompt, (image,), label, ("model",))
+    for prompt, image in (("caption", "jpg"), ("prompt", "image"))
+    for label in ("liked", "label")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +100,26 @@ def _open(path: Path) -> pq.ParquetFile:
         raise UserError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a whole Parquet file ({_text(error)}); download it again") from None
-    for name, kind in NEEDED.items():
+    needed = _layout(file.schema_arrow.names).needed
+    for name, kind in needed.items():
         if name not in file.schema_arrow.names:
             hint = "; this is a variant without images" if name.startswith("jpg") else ""
             found = ", ".join(file.schema_arrow.names)
-            raise UserError(f"{path}: lacks the column {name}{hint}; needs {', '.join(NEEDED)}, found {found}")
+            raise UserError(f"{path}: lacks the column {name}{hint}; needs {', '.join(needed)}, found {found}")
         if not _fits(file.schema_arrow.field(name).type, kind):
             found = file.schema_arrow.field(name).type
             raise UserError(f"{path}: the column {name} holds {found}, not {kind}; is this Pick-a-Pic?")
     return file
 
 
+def _layout(columns: list[str]) -> Layout:
+    """The first layout whose columns are all there, else that of Pick-a-Pic."""
+    return next((layout for layout in (PAIRS, *SINGLE) if layout.needed.keys() <= set(columns)), PAIRS)
+
+
 def _fits(found: pa.DataType, kind: str) -> bool:
+    if kind == "true or false":
+        return bool(pa.types.is_boolean(found)) or _fits(found, "a number")
     if kind == "text":
         return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
     if kind == "a number":
@@ -112,14 +143,15 @@ def _read_shard(shard: Shard, number: int, first: int) -> Iterator[Row]:
 def _read_group(path: Path, file: pq.ParquetFile, group: int, source: str, at: Place, first: int) -> Iterator[Row]:
     facts = file.metadata.row_group(group)
     size = max(1, min(BATCH_ROWS, BATCH_BYTES * facts.num_rows // max(1, facts.total_byte_size)))
-    columns = [name for name in (*NEEDED, *OPTIONAL) if name in file.schema_arrow.names]
+    layout = _layout(file.schema_arrow.names)
+    columns = [name for name in (*layout.needed, *layout.models, *OPTIONAL) if name in file.schema_arrow.names]
     row = at.row
     try:
         for batch in file.iter_batches(size, [group], columns, use_threads=False):
             values = [_values(column) for column in batch.columns]
             for cells in zip(*values, strict=True):
                 if row >= first:
-                    yield _row(dict(zip(batch.schema.names, cells, strict=True)), source, Place(at.file, row))
+                    yield _row(layout, dict(zip(batch.schema.names, cells, strict=True)), source, Place(at.file, row))
                 row += 1
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: damaged after row {row} ({_text(error)}); download it again") from None
@@ -137,34 +169,29 @@ def _values(column: pa.Array) -> list[Any]:
     return values
 
 
-def _row(cells: dict[str, Any], source: str, place: Place) -> Row:
+def _row(layout: Layout, cells: dict[str, Any], source: str, place: Place) -> Row:
+    names = zip(layout.images, layout.models, strict=True)
+    a, *b = (Side(name, _image(cells[name], name), _plain(cells.get(model))) for name, model in names)
+    parse = parse_label if b else parse_verdict
     return Row(
         place,
         source,
-        prompt=_prompt(cells["caption"]),
-        a=Side("jpg_0", _image(cells["jpg_0"], "jpg_0"), _plain(cells.get("model_0"))),
-        b=Side("jpg_1", _image(cells["jpg_1"], "jpg_1"), _plain(cells.get("model_1"))),
-        label=_label(cells["label_0"], cells.get("has_label")),
+        prompt=_prompt(cells[layout.prompt], layout.prompt),
+        a=a,
+        b=b[0] if b else None,
+        label=read_label(parse, cells[layout.label], layout.label, cells.get("has_label") is not False),
         judge=_plain(cells.get("user_id")),
     )
 
 
-def _prompt(value: bytes | None) -> str | Problem:
+def _prompt(value: bytes | None, field: str) -> str | Problem:
     if value is None:
-        return Problem("caption", "prompt_missing", "null")
+        return Problem(field, "prompt_missing", "null")
     return value.decode("utf-8", "surrogateescape")
 
 
 def _image(value: bytes | None, field: str) -> bytes | Problem:
     return value or Problem(field, "image_missing", "null" if value is None else "empty")
-
-
-def _label(value: float | None, judged: bool | None) -> Label | Problem:
-    try:
-        label = None if judged is False else parse_label(value)
-    except ValueError as error:
-        return Problem("label_0", "label_unknown", str(error))
-    return label or Problem("label_0", "unlabelled", "nobody judged this pair")
 
 
 def _plain(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two images: its field's name, its encoded bytes, what made it, the extension of its file's name."""
+    """One of the images: its field's name, its encoded bytes, what made it, the extension of its file's name."""
 
     field: str
     image: bytes | Problem
@@ -36,15 +36,20 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as found."""
+    """One row as found; ``b`` is None where one image is judged alone."""
 
     place: Place
     source: str
     prompt: str | Problem
     a: Side
-    b: Side
+    b: Side | None
     label: Label | Problem
     judge: str = ""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The one or two images."""
+        return (self.a,) if self.b is None else (self.a, self.b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,17 @@ class Unreadable:
     place: Place
     source: str
     problem: Problem
+
+
+def read_label(
+    parse: Callable[[object], Label | None], value: object, field: str, judged: bool = True
+) -> Label | Problem:
+    """What `parse_label` or `parse_verdict` makes of a cell; ``judged`` false says that the cell means nothing."""
+    try:
+        label = parse(value) if judged else None
+    except ValueError as error:
+        return Problem(field, "label_unknown", str(error)[:200])
+    return label or Problem(field, "unlabelled", "nobody judged this")
 
 
 class Source(Protocol):
