@@ -45,14 +45,9 @@ class Backbone(Protocol):
     resolution: int
     """Side in pixels that the model was trained at."""
     part: str
-    """What the pipeline calls the denoiser: ``unet`` or ``transformer``."""
+    """Name of the denoiser in the pipeline and in files of LoRA weights: ``unet`` or ``transformer``."""
     denoiser: nn.Module
     """The network that `forward` runs; what training changes."""
-
-    @property
-    def part(self) -> str:
-        """Name of the denoiser in the pipeline and in files of LoRA weights: ``unet`` or ``transformer``."""
-        ...
 
     @property
     def key(self) -> str:

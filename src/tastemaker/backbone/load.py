@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tastemaker.backbone.source import find, identity_of, one_line, pipeline_class
+from tastemaker.backbone.source import INDEX, find, identity_of, one_line, pipeline_class
 from tastemaker.base.errors import UserError
+from tastemaker.base.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -102,8 +103,10 @@ def _pipeline(folder: Path, kind: str) -> DiffusionPipeline:
     unwanted: dict[str, Any] = (
         {"safety_checker": None, "requires_safety_checker": False} if kind == "StableDiffusionPipeline" else {}
     )
+    missing = {name: None for name, place in read_json(folder / INDEX).items() if place == [None, None]}  # as SD3's T5
+    parts = missing | unwanted
     try:
-        return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **unwanted)
+        return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **parts)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot be loaded ({one_line(error)}); save it again as safetensors") from error
 
