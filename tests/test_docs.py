@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 UNPACKED = {ROOT / "out/world/recipe.yaml": RECIPE}
 """Files that an earlier command of a page makes."""
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 
 
 def page_id(path: Path) -> str:
@@ -111,7 +111,7 @@ def test_every_recipe_is_valid_and_has_a_row_in_the_docs(recipe: Path) -> None:
 
 
 def test_there_are_recipes() -> None:
-    assert {"diffusion_dpo", "qsd_dpo", "sft"} <= {recipe.stem for recipe in RECIPES}
+    assert {"diffusion-dpo", "qsd-dpo", "sft"} <= {recipe.stem for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

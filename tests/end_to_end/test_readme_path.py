@@ -71,7 +71,7 @@ SMALLER = ("--model", "sd15", "--adapter.rank", "2", "--train.checkpoint_every",
 README = Page(
     path="README.md",
     heading="With your own data and model",
-    run="out/runs/qsd_dpo",
+    run="out/runs/sd15-qsd-dpo",
     instead={
         "yuvalkirstain/pickapic_v2": "pickapic",
         "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd15",

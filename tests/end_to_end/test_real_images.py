@@ -102,7 +102,7 @@ def test_twenty_steps_train_an_adapter_that_diffusers_draws_with(
     model, cache, run = save_tiny_sd(tmp_path / "sd", prediction_type), tmp_path / "cache", tmp_path / "run"
     verb("encode", best, "--data", data, "--model", model, "--resolution", 64, "--out", cache)
     places = ["--model", model, "--data.pairs", best, "--data.cache", cache, "--out", run]
-    verb("train", root / "recipes" / "diffusion_dpo.yaml", *SMALL, "--data.max_pairs", 2 * STEPS, *places)
+    verb("train", root / "recipes" / "sd15" / "diffusion-dpo.yaml", *SMALL, "--data.max_pairs", 2 * STEPS, *places)
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, STEPS + 1))
     pipeline = StableDiffusionPipeline.from_pretrained(model, safety_checker=None)

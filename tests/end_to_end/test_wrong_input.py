@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "--model sd --adapter.rank 2 --train.batch_size 2 --train.accumulate 1 --train.sample_every 0 --data.max_pairs 2"
 )
-RECIPE = f"recipes/qsd_dpo.yaml {SMALL} --data.pairs best --data.cache cache"
+RECIPE = f"recipes/sd15/qsd-dpo.yaml {SMALL} --data.pairs best --data.cache cache"
 ENCODE = "encode best --data data --out new"
 GENERATE = "generate --prompts prompts.txt --steps 1 --out new"
 EVALUATE = "evaluate images/base images/tuned --out new --scorer jpeg-size"
@@ -25,7 +25,7 @@ MODELS = "bad/noindex", "bad/cut-unet", "bad/cut-text", "bad/no-vae", "bad/list-
 CASES: dict[str, tuple[str, str]] = {
     # the command line itself
     "nonsense": ("'nonsense'", "known: import, score"),
-    "trian recipes/qsd_dpo.yaml": ("'trian'", "did you mean 'train'?"),
+    "trian recipes/sd15/qsd-dpo.yaml": ("'trian'", "did you mean 'train'?"),
     "doctor --all": ("--all", "see tastemaker doctor --help"),
     # import
     "import nowhere --out new": ("nowhere", "give a file, a folder or a hub id"),
@@ -88,7 +88,7 @@ CASES: dict[str, tuple[str, str]] = {
     "check bad/betta.yaml": ("bad/betta.yaml: method.link.betta", "did you mean 'beta'?"),
     "check bad/list.yaml": ("bad/list.yaml", "a mapping"),
     "check bad/open.yaml": ("bad/open.yaml:2", "expected"),
-    "check recipes/qsd_dpo.yaml": ("out/pickapic/best/pairs.parquet", "tastemaker rank"),
+    "check recipes/sd15/qsd-dpo.yaml": ("out/pickapic/best/pairs.parquet", "tastemaker rank"),
     f"check {RECIPE} --train.lr fast": ("train.lr: 'fast'", "valid number"),
     f"check {RECIPE} --data.pairs bad/cut-ranked": ("bad/cut-ranked/pairs.parquet", "rank again"),
     f"check {RECIPE} --data.cache bad/cut-index": ("bad/cut-index/cache.json", "make it again"),
@@ -197,7 +197,7 @@ def spoil() -> None:
     texts = {
         "file": "x", "text.parquet": "no Parquet", "x.zip": "PK", "empty.jsonl": "", "columns.jsonl": '{"a": 1}\n',
         "blank.txt": "\n \n", "lora.safetensors": "0123456789" * 20, "list.yaml": "- a\n", "open.yaml": "model: [\n",
-        "betta.yaml": Path("recipes/qsd_dpo.yaml").read_text().replace("beta:", "betta:"),
+        "betta.yaml": Path("recipes/sd15/qsd-dpo.yaml").read_text().replace("beta:", "betta:"),
     }  # fmt: skip
     for name, text in texts.items():
         (bad / name).write_text(text)

@@ -11,7 +11,7 @@ def run(recipe: Path, /, overrides: tuple[str, ...] = ()) -> None:
     Exit code 2 when something that it reads is missing.
 
     Args:
-        recipe: YAML file, such as recipes/qsd_dpo.yaml.
+        recipe: YAML file, such as recipes/sd15/qsd-dpo.yaml.
         overrides: fields of the recipe to set, as in --train.lr 1e-4.
     """
     from tastemaker.base.errors import UserError

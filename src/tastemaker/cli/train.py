@@ -12,7 +12,7 @@ def run(recipe: Path, /, overrides: tuple[str, ...] = ()) -> None:
     when the same command is given again.
 
     Args:
-        recipe: YAML file, such as recipes/qsd_dpo.yaml.
+        recipe: YAML file, such as recipes/sd15/qsd-dpo.yaml.
         overrides: fields of the recipe to set, as in --train.lr 1e-4.
     """
     from tastemaker.base.summary import show

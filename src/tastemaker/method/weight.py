@@ -67,6 +67,22 @@ class MinSnr(BaseModel):
         return schedule.snr(t).clamp(max=self.gamma) * x0_factor(head, *schedule.exact(t))
 
 
+class Epsilon(BaseModel):
+    """The error of ε, whatever the model predicts: ω = (α/det)², 1 for ε, α² for v, (1−s)² for flow.
+
+    With it a model that predicts v or flow has Diffusion-DPO's own loss, and its published β means the same.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["epsilon"] = "epsilon"
+
+    def __call__(self, t: Tensor, schedule: Schedule, head: Head) -> Tensor:
+        """ω [B]; not a number for an ε head at zero signal, where it should be 1."""
+        from tastemaker.process.prediction import eps_factor
+
+        return eps_factor(head, *schedule.exact(t))
+
+
 class SingleShot(BaseModel):
     """DDE's weight of the segment t → 0: one jump to x̂0, so that −log p(x0 | x_t) is the error of x0.
 
@@ -85,7 +101,7 @@ class SingleShot(BaseModel):
         return x0_factor(head, *schedule.exact(t))
 
 
-Weight = Annotated[Constant | Discount | MinSnr | SingleShot, Field(discriminator="kind")]
+Weight = Annotated[Constant | Discount | MinSnr | Epsilon | SingleShot, Field(discriminator="kind")]
 
 
 def discount(t: Tensor, steps: int, gamma: float, grid: int) -> Tensor:

@@ -35,6 +35,15 @@ def x0_factor(head: Head, alpha: Tensor, sigma: Tensor) -> Tensor:
     return (sigma / (a * sigma - b * alpha)).square()
 
 
+def eps_factor(head: Head, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """(α / det)²: the error of the predicted ε is the native error times this, whatever the head.
+
+    ε → 1; v → α²; flow → (1 − s)²; x0 → (α/σ)². Same shape and number format as ``alpha``.
+    """
+    a, b = HEADS[head](alpha, sigma)
+    return (alpha / (a * sigma - b * alpha)).square()
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """The output of one forward pass with all that is needed to read it."""
