@@ -51,6 +51,11 @@ class Evidence:
         return self.policy[0]
 
     @property
+    def loser(self) -> Tensor:
+        """n_θ^l. Raises `UserError` without losers."""
+        return _both(self.policy)[1]
+
+    @property
     def ratios(self) -> tuple[Tensor, ...]:
         """ρ of the winners and, where they were run, of the losers. Raises `UserError` without a reference."""
         if not self.reference:
@@ -60,12 +65,13 @@ class Evidence:
     @property
     def margin(self) -> Tensor:
         """m = ρ_w − ρ_l. Raises `UserError` without a reference or without losers."""
-        return _difference(self.ratios)
+        winner, loser = _both(self.ratios)
+        return winner - loser
 
     @property
     def contrast(self) -> Tensor:
         """n_θ^l − n_θ^w: the margin where every n_r counts as 0. Raises `UserError` without losers."""
-        return -_difference(self.policy)
+        return self.loser - self.winner
 
     @property
     def judged(self) -> tuple[Tensor, Tensor]:
@@ -85,11 +91,6 @@ class Evidence:
         if len(self.policy) < len(SIDES):
             return None
         return self.margin if self.reference else self.contrast
-
-
-def _difference(sides: tuple[Tensor, ...]) -> Tensor:
-    winner, loser = _both(sides)
-    return winner - loser
 
 
 def _both(sides: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

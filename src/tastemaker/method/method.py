@@ -76,12 +76,12 @@ class Method(BaseModel):
         import torch
 
         omega = self.credit.weight(torch.arange(schedule.steps), schedule, head)
-        parts = {f"weight.kind: {self.credit.weight.kind}": omega}
+        parts = [(f"weight.kind: {self.credit.weight.kind}", omega, "weight.kind: constant")]
         if self.credit.correction is not None:
-            parts["correction.kind: stepwise"] = ratio_weight(schedule, head)
-        for name, values in parts.items():
+            parts += [("correction.kind: stepwise", ratio_weight(schedule, head), "no correction")]
+        for name, values, instead in parts:
             if not bool(values.isfinite().all()):
                 raise UserError(
                     f"method.credit.{name} speaks of x0, but this model predicts {head} and its schedule ends in zero "
-                    "signal, where that says nothing of x0; use a model that predicts v, or weight: {kind: constant}"
+                    f"signal, where that says nothing of x0; use a model that predicts v, or {instead}"
                 )

@@ -36,9 +36,8 @@ class Odds(BaseModel):
         """Loss [P]; n_w + λ log 2 for a pair of equals."""
         from torch.nn.functional import logsigmoid
 
-        winner = evidence.winner
-        loser = winner + evidence.contrast
-        return winner - self.weight * logsigmoid(log_odds(winner) - log_odds(loser))
+        n_w, n_l = evidence.winner, evidence.loser
+        return n_w - self.weight * logsigmoid(log_odds(n_w) - log_odds(n_l))
 
 
 def log_odds(cost: Tensor) -> Tensor:

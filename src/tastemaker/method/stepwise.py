@@ -80,9 +80,8 @@ class Record:
         """Gather log r = −λ_t e of images [I] with native errors ``error`` at steps ``t`` on sides ``side``."""
         import torch
 
-        place = (torch.tensor(role, device=side.device), side, t)
-        self._sum.index_put_(place, -self._weight[t] * error.detach().float(), accumulate=True)
-        self._count.index_put_(place, torch.ones_like(t), accumulate=True)
+        self._sum[role].index_put_((side, t), -self._weight[t] * error.detach().float(), accumulate=True)
+        self._count[role].index_put_((side, t), torch.ones_like(t), accumulate=True)
 
     def correction(self, role: int, side: Tensor, t: Tensor) -> Tensor:
         """κ C(t) [I], never above 0."""

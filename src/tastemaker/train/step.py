@@ -35,6 +35,7 @@ def step(backbone: Backbone, trainable: Trainable, batch: Batch, method: Method,
     omega = method.credit.weight(t, backbone.schedule, backbone.head).float().to(backbone.device)
     every_t, eps = t.repeat(sides), torch.cat([eps] * sides).to(backbone.device)
     x0, side = images.x0.to(backbone.device), images.side.to(backbone.device)
+    sign = None if images.sign is None else images.sign.to(backbone.device)
     x_t = backbone.schedule.noised(x0, eps, every_t)
     at = every_t.to(backbone.device)
     stats = {"t": t.float().to(backbone.device)}
@@ -52,7 +53,7 @@ def step(backbone: Backbone, trainable: Trainable, batch: Batch, method: Method,
     if method.needs_reference:
         with torch.no_grad(), trainable.reference():
             reference = costs("reference", "reference_")
-    evidence = Evidence(policy, reference, images.sign, memory.baseline)
+    evidence = Evidence(policy, reference, sign, memory.baseline)
     loss = method.link(evidence)
     memory.observe_evidence(at[: len(t)], evidence, omega * _slope(loss, policy[0]))
     if (margin := evidence.preference) is not None:
