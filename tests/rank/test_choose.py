@@ -107,9 +107,9 @@ def test_an_impossible_cut_is_refused(wrong: dict, message: str) -> None:
 
 
 def test_a_cut_that_the_data_cannot_give_is_refused() -> None:
-    with pytest.raises(UserError, match="--count 6: only 5 pairs can be ranked"):
+    with pytest.raises(UserError, match="--count 6: only 5 can be ranked"):
         choose(QUALITY, NAMES, Cut(count=6))
-    with pytest.raises(UserError, match=r"--min-quality 0.95: no pair reaches it, the best has 0.9000"):
+    with pytest.raises(UserError, match=r"--min-quality 0.95: none reaches it, the best has 0.9000"):
         choose(QUALITY, NAMES, Cut(min_quality=0.95))
     with pytest.raises(UserError, match="no pair with a winner and both scores"):
         choose(np.array([]), [], Cut())

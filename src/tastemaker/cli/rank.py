@@ -18,8 +18,11 @@ def run(
     order: Literal["quality", "random"] = "quality",
     seed: int = 0,
     calibration: str | None = None,
+    only: Literal["pairs", "singles", "liked"] | None = None,
 ) -> None:
     """Order the pairs by the quality Q = ψ(winner) · (1 − ψ(loser)), best first, and cut.
+
+    Of an image that was judged alone Q is ψ if it is liked, else 1 − ψ.
 
     Writes OUT/pairs.parquet, in the order in which training reads it, and OUT/discarded.parquet. Give one of
     --fraction, --count and --min-quality, or none for all pairs. With --order random the pairs stand in a drawn
@@ -35,6 +38,7 @@ def run(
         order: Best pairs first, or a drawn order.
         seed: Draws the random order.
         calibration: How scores become ψ in [0, 1], if not as the scorer says: identity, range:LOW,HIGH, standardise.
+        only: What to take of data that hold pairs and single images, or the liked ones alone, as SFT needs them.
     """
     from tastemaker.base.summary import show
     from tastemaker.cli.scorers import scorer_id
@@ -43,4 +47,4 @@ def run(
 
     cut = Cut(fraction=fraction, count=count, min_quality=min_quality, order=order, seed=seed)
     found = find_scorer(data, scorer_id(scorer), spec=scorer if ":" in scorer else None)
-    show(rank(data, found, out, cut, calibration=calibration))
+    show(rank(data, found, out, cut, calibration=calibration, only=only))

@@ -81,7 +81,7 @@ def random_order(pair_id: Sequence[str], seed: int) -> np.ndarray:
 def _limit(pairs: int, cut: Cut) -> int:
     if cut.count is not None:
         if cut.count > pairs:
-            raise UserError(f"--count {cut.count}: only {pairs} pairs can be ranked; ask for at most that")
+            raise UserError(f"--count {cut.count}: only {pairs} can be ranked; ask for at most that")
         return cut.count
     # the nearest whole number; a fraction that is not 0 keeps at least one pair
     return pairs if cut.fraction is None else max(1, int(cut.fraction * pairs + 0.5))
@@ -89,8 +89,11 @@ def _limit(pairs: int, cut: Cut) -> int:
 
 def _nothing(quality: np.ndarray, cut: Cut) -> str:
     if not len(quality):
-        return "there is no pair with a winner and both scores; look at the ties and at the scorer's quarantine.jsonl"
-    return f"--min-quality {cut.min_quality}: no pair reaches it, the best has {quality.max():.4f}; choose a lower one"
+        return (
+            "there is no pair with a winner and both scores, and no image with a verdict and a score; "
+            "look at the ties and at the scorer's quarantine.jsonl"
+        )
+    return f"--min-quality {cut.min_quality}: none reaches it, the best has {quality.max():.4f}; choose a lower one"
 
 
 def _flags(names: Sequence[str]) -> str:

@@ -27,24 +27,46 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Pair:
-    """One lesson: for this prompt, the image ``winner`` (sha) was preferred to ``loser`` (sha)."""
+    """One lesson: for this prompt, the image ``winner`` (sha) was preferred to ``loser`` (sha).
+
+    An image that was judged alone stands in the place of the winner when it is liked, else in the loser's; the other
+    place, and its ψ, is None.
+    """
 
     pair_id: str
     prompt: str
     prompt_sha: str
-    winner: str
-    loser: str
+    winner: str | None
+    loser: str | None
     strength: float
     """1 for a plain winner; less where the judges disagreed."""
     quality: float
-    psi_winner: float
-    psi_loser: float
+    psi_winner: float | None
+    psi_loser: float | None
+
+    @property
+    def single(self) -> bool:
+        """Whether one image was judged alone."""
+        return self.winner is None or self.loser is None
+
+    @property
+    def sign(self) -> int:
+        """−1 for a disliked image alone, else +1."""
+        return -1 if self.winner is None else 1
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The winner and the loser, as far as there are."""
+        return tuple(image for image in (self.winner, self.loser) if image is not None)
 
 
 def read_pairs(ranked: Path) -> list[Pair]:
     """The kept pairs in training order; raises `UserError` when ``ranked`` is not an output of the verb rank."""
     columns = _read(ranked / NAME).to_pydict()
-    return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    pairs = [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    if empty := next((pair.pair_id for pair in pairs if not pair.images), None):
+        raise UserError(f"{ranked / NAME}: {empty} has neither winner nor loser; rank again into another --out")
+    return pairs
 
 
 def read_settings(ranked: Path) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def detection(out: Path, source: Path) -> dict[str, Any]:
     wrong = {frozenset((row["image_0"], row["image_1"])): row["wrong"] for row in truth}
     pairs = read_pairs(out / "ranked" / ALL)
     right = [not wrong[frozenset((pair.winner, pair.loser))] for pair in pairs]
-    quality, margin = [p.quality for p in pairs], [p.psi_winner - p.psi_loser for p in pairs]
+    quality = [pair.quality for pair in pairs]
+    margin = [(pair.psi_winner or 0.0) - (pair.psi_loser or 0.0) for pair in pairs]
     kept = {pair.pair_id for pair in read_pairs(out / "ranked" / RANKED)}
     wrong_kept = [not good for good, pair in zip(right, pairs, strict=True) if pair.pair_id in kept]
     return {
