@@ -1,13 +1,14 @@
-"""Stable Diffusion behind the protocol: it computes what diffusers' own pipeline computes."""
+"""Stable Diffusion 1.x and 2.x: what `test_contract` does not say of all models."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from support.models import LATENT_SHAPE, RESOLUTION, TEXT_SHAPE, save_tiny_sd
+from support.models import LATENT_SHAPE, RESOLUTION, TEXT_SHAPE, save_tiny_sd, save_tiny_sd2
 from tastemaker.backbone.load import load
 from tastemaker.base.errors import UserError
+from tastemaker.evaluate import sampling
 
 
 @pytest.fixture(scope="module")
@@ -20,52 +21,20 @@ def backbone(folder):
     return load(folder)
 
 
-@pytest.fixture(scope="module")
-def pixels():
-    return torch.rand(2, 3, RESOLUTION, RESOLUTION, generator=torch.Generator().manual_seed(0)) * 2 - 1
+@pytest.fixture
+def zero(tmp_path):
+    """SD2's v-prediction on a schedule rescaled to a zero terminal signal."""
+    return load(save_tiny_sd2(tmp_path / "zero", zero_snr=True))
 
 
-def test_it_knows_its_shapes(backbone):
-    assert backbone.resolution == RESOLUTION
-    assert backbone.latent_shape(RESOLUTION) == LATENT_SHAPE
-    assert backbone.latent_shape(2 * RESOLUTION) == (LATENT_SHAPE[0], 2 * LATENT_SHAPE[1], 2 * LATENT_SHAPE[2])
-    assert backbone.schedule.steps == 1000
-    assert backbone.head == "eps"
-    with pytest.raises(UserError, match="resolution 30: not a multiple of 4"):
-        backbone.latent_shape(30)
-
-
-def test_everything_is_frozen(backbone):
-    parts = backbone.pipeline().components.values()
-    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
-    assert len(modules) == 3
-    assert not any(p.requires_grad for module in modules for p in module.parameters())
-    assert not any(module.training for module in modules)
-
-
-def test_moments_are_the_vae_posterior_times_the_scaling_factor(backbone, pixels):
-    moments = backbone.encode(pixels)
-    posterior = backbone.pipeline().vae.encode(pixels).latent_dist
-    assert moments.mean.shape == (2, *LATENT_SHAPE)
-    torch.testing.assert_close(moments.mean, posterior.mean * 0.18215)
-    torch.testing.assert_close(moments.std, posterior.std * 0.18215)
-    noise = torch.randn(2, *LATENT_SHAPE)
-    torch.testing.assert_close(moments.at(noise), (posterior.mean + posterior.std * noise) * 0.18215)
-
-
-def test_decode_takes_the_scaling_back(backbone, pixels):
-    mean = backbone.encode(pixels).mean
-    decoded = backbone.decode(3 * mean)
-    expected = backbone.pipeline().vae.decode(3 * mean / 0.18215).sample.clamp(-1, 1)
-    torch.testing.assert_close(decoded, expected)
-    assert decoded.abs().max() <= 1
-
-
-def test_the_tiny_autoencoder_has_no_spread(tmp_path, pixels):
+def test_the_tiny_autoencoder_has_no_spread(tmp_path):
     backbone = load(save_tiny_sd(tmp_path / "tiny", tiny_vae=True))
+    pixels = torch.rand(2, 3, RESOLUTION, RESOLUTION) * 2 - 1
     moments = backbone.encode(pixels)
     assert moments.mean.shape == moments.std.shape == (2, *LATENT_SHAPE)
     assert not moments.std.any()
+    noise = torch.randn(2, *LATENT_SHAPE)
+    assert torch.equal(moments.at(noise), moments.mean)
     assert backbone.decode(moments.mean).shape == pixels.shape
 
 
@@ -77,42 +46,74 @@ def test_condition_is_what_the_pipeline_gives_its_unet(backbone, prompt):
     assert torch.equal(embeds, expected)
 
 
-@pytest.mark.parametrize(("prediction_type", "head"), [("epsilon", "eps"), ("v_prediction", "v")])
-def test_forward_is_the_scheduler_reading_of_the_unet(tmp_path, prediction_type, head):
-    """DDIM's predicted clean sample from the same output is `Prediction.x0`."""
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_the_predicted_x0_is_the_schedulers(tmp_path, prediction_type):
     from diffusers import DDIMScheduler
 
     backbone = load(save_tiny_sd(tmp_path / "model", prediction_type=prediction_type))
     x_t, t = torch.randn(1, *LATENT_SHAPE, generator=torch.Generator().manual_seed(1)), torch.tensor([501])
-    condition = backbone.condition(["a red circle"])
     with torch.no_grad():
-        prediction = backbone.forward(x_t, t, condition)
-        output = backbone.denoiser(x_t, t, encoder_hidden_states=condition["embeds"]).sample
-    assert prediction.head == head
-    assert torch.equal(prediction.output, output)
+        prediction = backbone.forward(x_t, t, backbone.condition(["a red circle"]))
     config = {"clip_sample": False, "set_alpha_to_one": False}
     scheduler = DDIMScheduler.from_config(backbone.pipeline().scheduler.config, **config)
     scheduler.set_timesteps(1000)
-    expected = scheduler.step(output, 501, x_t).pred_original_sample
+    expected = scheduler.step(prediction.output, 501, x_t).pred_original_sample
     torch.testing.assert_close(prediction.x0, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_zero_terminal_snr_gives_a_finite_error(tmp_path):
-    backbone = load(save_tiny_sd(tmp_path / "zero", prediction_type="v_prediction", zero_snr=True))
+def test_zero_terminal_signal_gives_a_finite_error(zero):
     x0, eps, t = torch.randn(1, *LATENT_SHAPE), torch.randn(1, *LATENT_SHAPE), torch.tensor([999])
-    x_t = backbone.schedule.noised(x0, eps, t)
+    x_t = zero.schedule.noised(x0, eps, t)
     assert torch.equal(x_t, eps)
     with torch.no_grad():
-        error = backbone.forward(x_t, t, backbone.condition([""])).error(x0, eps)
-    assert torch.isfinite(error).all()
+        prediction = zero.forward(x_t, t, zero.condition([""]))
+    assert torch.isfinite(prediction.error(x0, eps)).all()
+    assert torch.isfinite(prediction.x0).all()
 
 
-def test_a_pipelines_scheduler_belongs_to_its_user(backbone):
-    pipeline = backbone.pipeline()
-    pipeline.scheduler = None
-    assert backbone.pipeline().scheduler is not None
+@pytest.mark.parametrize("steps", [1, 3, 50])
+def test_zero_terminal_signal_is_sampled_from_the_last_step(zero, steps):
+    """The saved scheduler says ``leading``, which would start at a step that still holds signal."""
+    assert zero.pipeline().scheduler.config.timestep_spacing == "leading"
+    scheduler = sampling.deterministic(zero)
+    scheduler.set_timesteps(steps)
+    assert scheduler.timesteps[0] == 999
+    assert scheduler.alphas_cumprod[999] == 0
+    (image,) = sampling.sample(zero, ["a red circle"], steps=steps, guidance=1.0)
+    assert image.getextrema() != ((0, 0),) * 3, "not a number is drawn as black"
+
+
+def test_where_signal_remains_the_saved_spacing_is_kept(backbone):
+    scheduler = sampling.deterministic(backbone)
+    assert scheduler.config.timestep_spacing == "leading"
+    scheduler.set_timesteps(50)
+    assert scheduler.timesteps[0] == 981
+
+
+def test_latents_are_never_clipped(backbone):
+    """SD1.5's PNDM says nothing of clipping, and DDIM's default is to clip the predicted x0 to [−1, 1]."""
+    assert "clip_sample" not in backbone.pipeline().scheduler.config
+    scheduler = sampling.deterministic(backbone)
+    scheduler.set_timesteps(10)
+    x_t, output = torch.full((1, *LATENT_SHAPE), 5.0), torch.zeros(1, *LATENT_SHAPE)
+    x0 = scheduler.step(output, scheduler.timesteps[-1], x_t).pred_original_sample
+    assert x0.min() >= 5
+
+
+def test_epsilon_without_terminal_signal_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"rescale_betas_zero_snr leaves no signal at the last step.* v_prediction"):
+        load(save_tiny_sd(tmp_path / "zero", prediction_type="epsilon", zero_snr=True))
 
 
 def test_an_unknown_prediction_type_is_refused(tmp_path):
-    with pytest.raises(UserError, match="prediction_type 'sample' is not supported"):
+    with pytest.raises(UserError, match="prediction_type 'sample' is not supported; use a model of epsilon or v_pre"):
         load(save_tiny_sd(tmp_path / "sample", prediction_type="sample"))
+
+
+def test_a_flow_scheduler_is_refused(backbone):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipeline = backbone.pipeline()
+    pipeline.scheduler = FlowMatchEulerDiscreteScheduler()
+    with pytest.raises(UserError, match="prediction_type None is not supported"):
+        type(backbone)(pipeline, lambda: "key")
