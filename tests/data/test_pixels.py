@@ -164,14 +164,14 @@ def _outcome(look: object, data: bytes) -> str:
 
 def test_pixels_by_hand() -> None:
     image = Image.new("RGB", (6, 4), (255, 0, 51))
-    pixels = to_pixels(image, 2)
+    pixels = to_pixels(image, 2, 2)
     assert (pixels.shape, pixels.dtype, pixels.flags["C_CONTIGUOUS"]) == ((3, 2, 2), np.float32, True)
     np.testing.assert_allclose(pixels[:, 0, 0], [1, -1, 51 / 127.5 - 1], atol=1e-6)
 
 
 def test_pixels_of_the_right_size_are_not_resampled() -> None:
     image = pictures.noise(4)
-    back = (to_pixels(image, 16).transpose(1, 2, 0) + 1) * 127.5
+    back = (to_pixels(image, 16, 16).transpose(1, 2, 0) + 1) * 127.5
     assert (np.round(back) == np.asarray(image)).all()
 
 
@@ -180,11 +180,19 @@ def test_pixels_are_the_centre_square() -> None:
     image = pictures.noise(5, 64, 32)
     whole = image.resize((32, 16), Image.Resampling.BICUBIC).crop((8, 0, 24, 16))
     expected = np.asarray(whole, np.float32).transpose(2, 0, 1) / 127.5 - 1
-    np.testing.assert_allclose(to_pixels(image, 16), expected, atol=1e-5)
+    np.testing.assert_allclose(to_pixels(image, 16, 16), expected, atol=1e-5)
+
+
+def test_pixels_of_a_shape_that_is_not_square() -> None:
+    """64 × 32 covers 24 × 16 (width × height) at half its size, 32 × 16, of which the middle 24 columns stay."""
+    image = pictures.noise(5, 64, 32)
+    whole = image.resize((32, 16), Image.Resampling.BICUBIC).crop((4, 0, 28, 16))
+    expected = np.asarray(whole, np.float32).transpose(2, 0, 1) / 127.5 - 1
+    np.testing.assert_allclose(to_pixels(image, 16, 24), expected, atol=1e-5)
 
 
 def test_a_very_long_image_costs_little() -> None:
-    assert to_pixels(Image.new("RGB", (30_000, 1)), 64).shape == (3, 64, 64)
+    assert to_pixels(Image.new("RGB", (30_000, 1)), 64, 64).shape == (3, 64, 64)
 
 
 def test_real_images(shared_data) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import torch
-from PIL import Image
 
+from support.encoding import content, png, rank
 from support.models import LATENT_SHAPE, RESOLUTION, save_tiny_sd
 from tastemaker.backbone.load import load
 from tastemaker.backbone.stable_diffusion import StableDiffusion
@@ -24,7 +21,7 @@ from tastemaker.data.images import decode, to_pixels
 from tastemaker.data.store import ImageStore, write_images
 from tastemaker.encode.cache import EMPTY, Cache
 from tastemaker.encode.encoding import encode
-from tastemaker.rank.pairs import NAME, SCHEMA, read_pairs, write_pairs
+from tastemaker.rank.pairs import read_pairs
 
 PROMPTS = ["a red circle", "größer 🎈"]
 
@@ -36,34 +33,12 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """(data folder with 7 images, ranked folder of 4 pairs over 6 of them and 2 prompts)."""
+    """(data folder with 7 images of two shapes, ranked folder of 4 pairs over 6 of them and 2 prompts)."""
     folder = tmp_path_factory.mktemp("world")
-    shas = write_images(folder / "data", [png(number) for number in range(7)])
+    shas = write_images(folder / "data", [png(number, *((60, 36) if number > 4 else (40, 50))) for number in range(7)])
     pairs = [(0, 1), (2, 1), (3, 4), (5, 0)]
     rank(folder / "ranked", [(shas[w], shas[v], PROMPTS[n % 2]) for n, (w, v) in enumerate(pairs)])
     return folder / "data", folder / "ranked"
-
-
-def png(number):
-    pixels = np.random.default_rng(number).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
-
-
-def rank(folder, pairs):
-    rows = [
-        {"pair_id": f"id-{n}", "prompt": prompt, "prompt_sha": sha256_text(prompt), "winner": winner, "loser": loser}
-        | {"strength": 1.0, "psi_winner": 0.5, "psi_loser": 0.5, "quality": 0.25}
-        for n, (winner, loser, prompt) in enumerate(pairs)
-    ]
-    folder.mkdir()
-    write_pairs(folder / NAME, pa.Table.from_pylist(rows, schema=SCHEMA), {})
-
-
-def content(folder):
-    """Bytes of every file but the summary, which holds a clock."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in ("summary.json", ".lock")}
 
 
 def run(world, model, out, **settings):
@@ -99,7 +74,7 @@ def test_every_row_is_what_the_model_says_of_its_key(cache, world, model):
     backbone, read = load(model), Cache(cache[0])
     shas = [*[pair.winner for pair in read_pairs(ranked)][::-1], read_pairs(ranked)[0].loser]
     images = dict(ImageStore(data).read_many(shas))
-    pixels = torch.stack([torch.from_numpy(to_pixels(decode(images[sha]), RESOLUTION)) for sha in shas])
+    pixels = torch.stack([torch.from_numpy(to_pixels(decode(images[sha]), RESOLUTION, RESOLUTION)) for sha in shas])
     expected, found = backbone.encode(pixels), read.moments(shas)
     torch.testing.assert_close(found.mean, expected.mean, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.std, expected.std, rtol=1e-4, atol=1e-6)
@@ -159,24 +134,27 @@ def slow(function):
     return lambda *args: time.sleep(0.5) or function(*args)
 
 Model.encode, Model.condition = slow(Model.encode), slow(Model.condition)
-ranked, data, model, out = sys.argv[1:]
-encode([Path(ranked)], Path(data), model, Path(out), shard_rows=2, batch_size=2)
+ranked, data, model, out, buckets = sys.argv[1:]
+encode([Path(ranked)], Path(data), model, Path(out), shard_rows=2, batch_size=2, buckets=bool(buckets))
 """
 
 
 @pytest.mark.slow
-def test_killed_after_any_shard_it_ends_in_the_same_bytes(cache, world, model, tmp_path):
+@pytest.mark.parametrize("buckets", ["", "buckets"])
+def test_killed_after_any_shard_it_ends_in_the_same_bytes(buckets, world, model, tmp_path):
     data, ranked = world
     out = tmp_path / "out"
     for shard in ("images-00000", "images-00002", "prompts-00000"):
-        process = subprocess.Popen([sys.executable, "-c", SLOWLY, ranked, data, model, out], stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-c", SLOWLY, ranked, data, model, out, buckets]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         while not (out / f"{shard}.safetensors").exists() and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         assert process.wait() == -signal.SIGKILL
     assert not (out / "cache.json").exists()
-    run(world, model, out)
-    assert content(out) == content(cache[0])
+    run(world, model, out, buckets=bool(buckets))
+    run(world, model, tmp_path / "whole", buckets=bool(buckets))
+    assert content(out) == content(tmp_path / "whole")
 
 
 def test_an_unfinished_cache_of_other_inputs_is_refused(cache, world, model, tmp_path):

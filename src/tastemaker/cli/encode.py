@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 def run(
@@ -13,6 +14,8 @@ def run(
     model: str,
     out: Path,
     resolution: int | None = None,
+    buckets: bool = False,
+    embeds_dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     revision: str | None = None,
     batch_size: int = 8,
     shard_rows: int = 512,
@@ -29,6 +32,9 @@ def run(
         model: Diffusers model whose encoders to use: a folder or a hub id.
         out: Folder to write to.
         resolution: Side of the square images in pixels, if not the model's own.
+        buckets: Cut the images of a pair to a shape near their own, of about the square's area, instead of square.
+        embeds_dtype: Number format of the stored prompt embeddings; bfloat16 is half as large and loses nothing that
+            training in bfloat16 would keep.
         revision: Branch, tag or commit of a hub id.
         batch_size: Images or prompts that are encoded at a time.
         shard_rows: Images or prompts in one file.
@@ -44,6 +50,8 @@ def run(
             model,
             out,
             resolution,
+            buckets=buckets,
+            embeds_dtype=embeds_dtype,
             revision=revision,
             batch_size=batch_size,
             shard_rows=shard_rows,

@@ -80,13 +80,13 @@ def decode(data: bytes) -> Image.Image:
     return _rgb(image)
 
 
-def to_pixels(image: Image.Image, resolution: int) -> NDArray[np.float32]:
-    """The centre square of ``image``, resized (bicubic) to ``resolution``: float32 [3, H, W] in [-1, 1].
+def to_pixels(image: Image.Image, height: int, width: int) -> NDArray[np.float32]:
+    """``image`` resized (bicubic) until it just covers height × width, cut at its centre: float32 [3, H, W] in [-1, 1].
 
-    Only the square is resampled, so a very long image costs no more than a square one.
+    Only what is kept is resampled, so a very long image costs no more than a square one.
     """
-    square = ImageOps.fit(image, (resolution, resolution), Image.Resampling.BICUBIC)
-    pixels = np.asarray(square, np.float32).transpose(2, 0, 1)  # [3, H, W] in [0, 255]
+    fitted = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(fitted, np.float32).transpose(2, 0, 1)  # [3, H, W] in [0, 255]
     return np.ascontiguousarray(pixels / np.float32(127.5) - np.float32(1))
 
 

@@ -7,37 +7,30 @@ goes on after its last whole shard and ends in the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import atomic_file, clear_temporaries, locked, write_json
-from tastemaker.base.progress import bar
+from tastemaker.base.files import clear_temporaries, locked, write_json
 from tastemaker.base.summary import fingerprint, finish, finished
-from tastemaker.encode.cache import EMPTY, INDEX, shard_path
+from tastemaker.encode.cache import INDEX, image_key
+from tastemaker.encode.geometry import time_ids
+from tastemaker.encode.shards import Tensors, chunks, places, write_shards
+from tastemaker.encode.work import bucket_cuts, images_by_pair, square_cuts, work_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from tqdm import tqdm
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from tastemaker.backbone.backbone import Backbone
+    from tastemaker.backbone.backbone import Backbone, Condition
     from tastemaker.data.store import ImageStore
+    from tastemaker.encode.geometry import Size, TimeIds
+    from tastemaker.encode.work import Cuts, Work
 
-Tensors = dict[str, "Tensor"]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be encoded. A key's shard and row follow from its place here."""
-
-    images: list[str]
-    """Hashes of the images, in the order of the store, which is the fastest to read."""
-    prompts: dict[str, str]
-    """Hash → prompt, sorted."""
-    shard_rows: int
+EmbedsType = Literal["float32", "bfloat16", "float16"]
+"""Number format in which what the text encoders say is stored."""
 
 
 def encode(
@@ -47,6 +40,8 @@ def encode(
     out: Path,
     resolution: int | None = None,
     *,
+    buckets: bool = False,
+    embeds_dtype: EmbedsType = "float32",
     revision: str | None = None,
     batch_size: int = 8,
     shard_rows: int = 512,
@@ -54,12 +49,14 @@ def encode(
 ) -> dict[str, Any]:
     """Encode the images and prompts of the ``ranked`` pairs, and the empty prompt, with ``model`` into ``out``.
 
-    The encoders run in float32, whatever training runs in. Images are cut to their centre square and resized to
-    ``resolution`` pixels, by default the model's own. Returns the summary. Raises `UserError` when an input is missing,
-    an image cannot be decoded any more, or ``out`` holds something else.
+    The encoders run in float32, whatever training runs in. Images are resized and cut at the centre to the square of
+    ``resolution`` pixels, by default the model's own; with ``buckets``, to the shape of `buckets.bucket_sizes` that is
+    nearest to the pair's. Returns the summary. Raises `UserError` when an input is missing, an image cannot be decoded
+    any more, or ``out`` holds something else.
     """
     from tastemaker.backbone.load import identity, load
     from tastemaker.data.store import ImageStore
+    from tastemaker.rank.pairs import read_pairs
 
     started = time.monotonic()
     if not ranked:
@@ -68,140 +65,102 @@ def encode(
         if value < 1:
             raise UserError(f"{option} {value}: must be at least 1")
     key, store = identity(model, revision), ImageStore(data)
-    work = _work(ranked, store, shard_rows)
-    mark = fingerprint(model_key=key, resolution=resolution, work=vars(work))
+    pairs = [pair for folder in ranked for pair in read_pairs(folder)]
+    work, together = work_of(pairs, store), images_by_pair(pairs) if buckets else None
+    settings = {"resolution": resolution, "embeds_dtype": embeds_dtype, "shard_rows": shard_rows}
+    mark = fingerprint(model_key=key, work=vars(work), together=together, **settings)
     with locked(out):
         if (summary := finished(out, mark)) is not None:
             return summary
         clear_temporaries(out)
         backbone = load(model, revision=revision, device=device)
-        writer = Writer(out, backbone, store, work, resolution or backbone.resolution, mark, batch_size)
+        side = resolution or backbone.resolution
+        shape = backbone.latent_shape(side)
+        cuts = square_cuts(work, side)
+        if together is not None:
+            cuts = bucket_cuts(work, together, store.sizes(), side, side // shape[1])
+        writer = Writer(out, backbone, store, work, cuts, shard_rows, batch_size, embeds_dtype, mark)
         writer.write_all()
-        write_json(out / INDEX, _index(model, key, backbone, writer.resolution, work))
-        return finish(
-            out,
-            "encode",
-            started,
-            model=model,
-            model_key=key,
-            resolution=writer.resolution,
-            latent_shape=backbone.latent_shape(writer.resolution),
-            images=len(work.images),
-            prompts=len(work.prompts),
-            fingerprint=mark,
-        )
+        facts = {"model": model, "model_key": key, "resolution": side, "latent_shape": shape}
+        write_json(out / INDEX, facts | {"scaling_factor": backbone.scaling_factor} | writer.index(side))
+        return finish(out, "encode", started, **facts, **_counts(work, cuts), fingerprint=mark)
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the shards of ``work`` that ``out`` does not have yet."""
+    """Writes the shards that ``out`` does not have yet. An image shard holds images of one size."""
 
     out: Path
     backbone: Backbone
     store: ImageStore
     work: Work
-    resolution: int
-    mark: str
-    """Fingerprint of everything that decides the cache; stands in every shard's header."""
+    cuts: Cuts
+    shard_rows: int
     batch_size: int
+    embeds_dtype: EmbedsType
+    mark: str
 
     def write_all(self) -> None:
         """Images first, then prompts; raises `UserError` for a shard of other inputs."""
-        self.backbone.latent_shape(self.resolution)
-        self._write("images", self.work.images, self._encode_images)
-        self._write("prompts", list(self.work.prompts), self._encode_prompts)
+        write_shards(self.out, "images", self._images(), self._encode_images, self.batch_size, self.mark)
+        write_shards(self.out, "prompts", self._prompts(), self._encode_prompts, self.batch_size, self.mark)
 
-    def _write(self, kind: str, keys: list[str], run: Callable[[list[str]], Tensors]) -> None:
-        shards = dict(enumerate(_chunks(keys, self.work.shard_rows)))
-        missing = {n: rows for n, rows in shards.items() if not _is_written(shard_path(self.out, kind, n), self.mark)}
-        progress: tqdm[None]
-        with bar((), f"encode {kind}", total=sum(map(len, missing.values())), unit=kind[:-1]) as progress:
-            for number, rows in missing.items():
-                batches = []
-                for batch in _chunks(rows, self.batch_size):
-                    batches.append(run(batch))
-                    progress.update(len(batch))
-                _save(shard_path(self.out, kind, number), _joined(batches), self.mark)
+    def index(self, resolution: int) -> dict[str, Any]:
+        """What ``cache.json`` says of where everything is."""
+        images = {image_key(sha, size, resolution): place for (sha, size), place in places(self._images()).items()}
+        found: dict[str, Any] = {"images": images, "prompts": places(self._prompts())}
+        return found if self.cuts.buckets is None else found | {"buckets": self.cuts.buckets}
 
-    def _encode_images(self, shas: list[str]) -> Tensors:
+    def _images(self) -> list[list[tuple[str, Size]]]:
+        return [
+            [(sha, size) for sha in rows]
+            for size, shas in self.cuts.images.items()
+            for rows in chunks(shas, self.shard_rows)
+        ]
+
+    def _prompts(self) -> list[list[str]]:
+        return chunks(list(self.work.prompts), self.shard_rows)
+
+    def _encode_images(self, images: list[tuple[str, Size]]) -> Tensors:
         import torch
 
-        found = dict(self.store.read_many(shas))
-        moments = self.backbone.encode(torch.stack([self._pixels(sha, found[sha]) for sha in shas]))
-        return moments._asdict()
+        found = dict(self.store.read_many(sha for sha, _ in images))
+        rows = [_cut(sha, found[sha], size) for sha, size in images]
+        moments = self.backbone.encode(torch.stack([torch.from_numpy(pixels) for pixels, _ in rows]))
+        geometry = torch.tensor([ids for _, ids in rows], dtype=torch.float32)
+        return moments._asdict() | {"time_ids": geometry}
 
-    def _encode_prompts(self, keys: list[str]) -> Tensors:
-        return self.backbone.condition([self.work.prompts[key] for key in keys])
-
-    def _pixels(self, sha: str, data: bytes) -> Tensor:
-        import torch
-
-        from tastemaker.data.images import ImageProblem, decode, to_pixels
-
-        try:
-            return torch.from_numpy(to_pixels(decode(data), self.resolution))
-        except ImageProblem as problem:
-            raise UserError(f"image {sha}: {problem.reason} ({problem.detail}); import the data again") from problem
+    def _encode_prompts(self, shas: list[str]) -> Tensors:
+        condition = self.backbone.condition([self.work.prompts[sha] for sha in shas])
+        return _stored(condition, self.embeds_dtype)
 
 
-def _work(ranked: Sequence[Path], store: ImageStore, shard_rows: int) -> Work:
-    from tastemaker.rank.pairs import read_pairs
+def _cut(sha: str, data: bytes, size: Size) -> tuple[NDArray[np.float32], TimeIds]:
+    """Pixels [3, H, W] of an image cut to ``size``, and its geometry."""
+    from tastemaker.data.images import ImageProblem, decode, to_pixels
 
-    pairs = [pair for folder in ranked for pair in read_pairs(folder)]
-    wanted = {sha for pair in pairs for sha in (pair.winner, pair.loser)}
-    if missing := sorted(wanted - store.shas):
-        raise UserError(
-            f"image {missing[0]}: not in the data folder ({len(missing)} are not); give the one that was ranked"
-        )
-    prompts = {pair.prompt_sha: pair.prompt for pair in pairs} | {EMPTY: ""}
-    return Work([sha for sha in store.shas if sha in wanted], dict(sorted(prompts.items())), shard_rows)
-
-
-def _index(model: str, key: str, backbone: Backbone, resolution: int, work: Work) -> dict[str, Any]:
-    return {
-        "model": model,
-        "model_key": key,
-        "resolution": resolution,
-        "scaling_factor": backbone.scaling_factor,
-        "latent_shape": list(backbone.latent_shape(resolution)),
-        "images": _places(work.images, work.shard_rows),
-        "prompts": _places(work.prompts, work.shard_rows),
-    }
-
-
-def _places(keys: Iterable[str], rows: int) -> dict[str, tuple[int, int]]:
-    """Key → (shard, row)."""
-    return {key: divmod(place, rows) for place, key in enumerate(keys)}
-
-
-def _is_written(path: Path, mark: str) -> bool:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.exists():
-        return False
     try:
-        with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get("fingerprint")
-    except SafetensorError as error:
-        raise UserError(f"{path}: damaged; remove it and run the same command again") from error
-    if found != mark:
-        raise UserError(f"{path.parent}: holds an unfinished cache of other inputs; choose another --out or remove it")
-    return True
+        image = decode(data)
+    except ImageProblem as problem:
+        raise UserError(f"image {sha}: {problem.reason} ({problem.detail}); import the data again") from problem
+    return to_pixels(image, *size), time_ids((image.height, image.width), size)
 
 
-def _save(path: Path, tensors: Tensors, mark: str) -> None:
-    """One header entry alone: safetensors writes several in random order."""
-    from safetensors.torch import save_file
-
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, {"fingerprint": mark})
-
-
-def _joined(batches: Sequence[Tensors]) -> Tensors:
+def _stored(condition: Condition, dtype: EmbedsType) -> Tensors:
+    """``condition`` with its floating-point numbers in the format ``dtype``."""
     import torch
 
-    return {name: torch.cat([batch[name].cpu() for batch in batches]).contiguous() for name in batches[0]}
+    kind: torch.dtype = getattr(torch, dtype)
+    stored = {name: rows.to(kind) if rows.is_floating_point() else rows for name, rows in condition.items()}
+    for name, rows in stored.items():
+        if not torch.isfinite(rows).all():
+            raise UserError(f"--embeds-dtype {dtype}: {name} of a prompt is not finite in it; use bfloat16 or float32")
+    return stored
 
 
-def _chunks(items: list[T], size: int) -> list[list[T]]:
-    return [items[at : at + size] for at in range(0, len(items), size)]
+def _counts(work: Work, cuts: Cuts) -> dict[str, Any]:
+    """How many images and prompts there are; with buckets, how many images each has."""
+    counts = {"images": len(work.images), "prompts": len(work.prompts)}
+    if cuts.buckets is None:
+        return counts
+    return counts | {"buckets": {f"{height}x{width}": len(shas) for (height, width), shas in cuts.images.items()}}
