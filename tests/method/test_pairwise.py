@@ -126,7 +126,7 @@ def test_hinge_without_a_reference_compares_the_errors_themselves():
 
 
 def test_hinge_agrees_with_slic_as_published():
-    """Zhao et al.: max(0, δ − log P(y⁺) + log P(y⁻)) − λ log P(y_ref), log P = −(β/2) n, y_ref = y⁺ (λ in units of n)."""
+    """Zhao et al.: max(0, δ − log P(y⁺) + log P(y⁻)) − λ log P(y_ref), log P = −(β/2) n, y_ref = y⁺; our λ is per n."""
     generator = torch.Generator().manual_seed(0)
     n_w, n_l = torch.rand(2, 50, generator=generator, dtype=torch.float64)
     log_w, log_l = -3.0 * n_w, -3.0 * n_l

@@ -1,4 +1,4 @@
-"""DDE's stepwise part: λ from the Gaussians themselves, the record by hand, C(t) by brute force, on a tiny model too."""
+"""DDE's stepwise part: λ from the Gaussians themselves, the record by hand, C(t) by brute force and on a model."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_narrow_range_keeps_one_step():
 
 
 def test_discounted_by_hand():
-    """T = 4, N = 2, γ = ½: k = 1, 1, 0, 0 for t = 0..3, so p = 1/6, 1/6, 2/6, 2/6 and the cumulative 1/6, 1/3, 2/3, 1."""
+    """T = 4, N = 2, γ = ½: k = 1, 1, 0, 0 for t = 0..3, so p = 1/6, 1/6, 2/6, 2/6, summed 1/6, 1/3, 2/3, 1."""
     u = torch.tensor([0, 0.16, 0.17, 0.33, 0.34, 0.66, 0.67, LAST], dtype=torch.float64)
     assert Discounted(gamma=0.5, grid=2).draw(u, 4).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 

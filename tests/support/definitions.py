@@ -1,6 +1,6 @@
 """The process and its Gaussians straight from their definitions in float64, sharing no formula with the package.
 
-    x_t = α x0 + σ ε                     q(x_k | x_{k−1}) = N(g x_{k−1}, h² I),  g = α_k/α_{k−1},  h² = σ_k² − g² σ_{k−1}²
+    x_t = α x0 + σ ε               q(x_k | x_{k−1}) = N(g x_{k−1}, h² I),  g = α_k/α_{k−1},  h² = σ_k² − g² σ_{k−1}²
 
 A head is what it is called: ε itself, x0 itself, the velocity v = α ε − σ x0 or the flow ε − x0. Means over latent
 dimensions, as everywhere. Numbers are Python floats, latents float64 tensors of any shape.
@@ -67,7 +67,7 @@ def posterior(schedule, k, x_k, x0):
 
 
 def log_ratio(schedule, head, k, x0, eps, p):
-    """log p_θ(x_{k−1}|x_k) − log q(x_{k−1}|x_k, x0) at the mode of q, mean over dimensions, where the network said p."""
+    """log p_θ(x_{k−1}|x_k) − log q(x_{k−1}|x_k, x0) at the mode of q, mean over dimensions; the network said p."""
     alpha, sigma = float(schedule.alpha[k]), float(schedule.sigma[k])
     x_k = alpha * x0 + sigma * eps
     mean, variance = posterior(schedule, k, x_k, x0)
