@@ -80,6 +80,7 @@ CASES: dict[str, tuple[str, str]] = {
     f"{ENCODE} --model owner/name": ("owner/name", "no such folder"),
     **{f"{ENCODE} --model {model}": (model, "") for model in MODELS},
     f"{ENCODE} --model sd --resolution 30": ("resolution 30", "multiple of 4"),
+    f"{ENCODE} --model sd --buckets --resolution 36": ("--buckets: resolution 36", "give --resolution"),
     f"{ENCODE} --model sd --batch-size 0": ("--batch-size 0", "at least 1"),
     f"{ENCODE} --model sd --device tpu9": ("device tpu9", "give auto or cpu"),
     "encode best --data data --model sd --out bad/file": ("bad/file", "choose another folder"),

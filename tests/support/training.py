@@ -85,7 +85,9 @@ def write_cache(cache: Path, pairs: int, model: str, model_key: str) -> None:
     names = [f"{side}{index}" for index in range(pairs) for side in "wl"]
     random = torch.Generator().manual_seed(1)
     mean = torch.randn((len(names), *LATENT_SHAPE), generator=random)
-    save_file({"mean": mean, "std": torch.full_like(mean, 0.1)}, cache / "images-00000.safetensors")
+    time_ids = torch.tensor([32.0, 32, 0, 0, 32, 32]).repeat(len(names), 1)
+    moments = {"mean": mean, "std": torch.full_like(mean, 0.1)}
+    save_file(moments | {"time_ids": time_ids}, cache / "images-00000.safetensors")
     embeds = torch.randn((len(PROMPTS), *TEXT_SHAPE), generator=random)
     save_file({"embeds": embeds}, cache / "prompts-00000.safetensors")
     index = {
