@@ -21,7 +21,7 @@ from tastemaker.method.pointwise import Sft
 from tastemaker.method.when import Range
 from tastemaker.process.prediction import Prediction
 from tastemaker.rank.pairs import Pair
-from tastemaker.train.batch import Batch, draws, make_batch
+from tastemaker.train.batch import Batch, Side, draws, make_batch
 from tastemaker.train.step import Outcome
 from tastemaker.train.step import step as judge
 
@@ -31,9 +31,16 @@ HEADS = ["epsilon", "v_prediction"]
 
 
 class FakeCache:
-    """Moments and embeddings that are functions of the key."""
+    """Moments, sizes and embeddings that are functions of the key."""
 
-    latent_shape = LATENT_SHAPE
+    def shape_of(self, _):
+        return LATENT_SHAPE
+
+    def images_of(self, pair):
+        return pair.winner, pair.loser
+
+    def time_ids(self, shas):
+        return torch.stack([torch.rand(6, generator=_generator(f"size of {sha}")) for sha in shas])
 
     def moments(self, shas):
         draw = [torch.randn(2, *LATENT_SHAPE, generator=_generator(sha)) for sha in shas]
@@ -207,7 +214,7 @@ def test_the_noised_latents_share_step_and_noise_inside_a_pair(folder, monkeypat
     (x_w, x_l), (t_w, t_l) = seen["x_t"].chunk(2), seen["t"].chunk(2)
     alpha = backbone.schedule.levels(t_w)[0].view(-1, 1, 1, 1)
     assert torch.equal(t_w, t_l)
-    torch.testing.assert_close(x_w - x_l, alpha * (batch.winner - batch.loser))
+    torch.testing.assert_close(x_w - x_l, alpha * (batch.winner.x0 - batch.loser.x0))
     assert len(set(t_w.tolist())) == 4
 
 
@@ -243,7 +250,9 @@ def test_draws_are_functions_of_seed_pair_and_visit_alone():
 
 def test_times_are_uniform_over_the_schedule():
     pairs = [pair(number) for number in range(2000)]
-    batch = Batch([one.pair_id for one in pairs], [0] * 2000, torch.zeros(2000, 1, 1, 1), torch.zeros(0), {})
+    batch = Batch(
+        [one.pair_id for one in pairs], [0] * 2000, Side(torch.zeros(2000, 1, 1, 1), torch.zeros(2000, 6)), None, {}
+    )
     t, eps = draws(batch, Method().credit.when, 1000, SEED)
     counts = (t // 100).bincount(minlength=10)
     assert ((counts > 150) & (counts < 250)).all(), counts  # mean 200, standard deviation 13.4
@@ -255,12 +264,12 @@ def test_latents_are_drawn_from_the_moments_with_noise_shared_inside_a_pair():
     moments = FakeCache()
     batch = batch_of(PAIRS)
     winner, loser = (moments.moments([getattr(one, side) for one in PAIRS]) for side in ("winner", "loser"))
-    noise = (batch.winner - winner.mean) / winner.std
-    torch.testing.assert_close(batch.loser, loser.at(noise), rtol=1e-3, atol=1e-3)
+    noise = (batch.winner.x0 - winner.mean) / winner.std
+    torch.testing.assert_close(batch.loser.x0, loser.at(noise), rtol=1e-3, atol=1e-3)
     again, later = batch_of(PAIRS), batch_of(PAIRS, [1] * 4)
-    assert torch.equal(again.winner, batch.winner)
-    assert not torch.isclose(later.winner, batch.winner).all(1).any()
-    assert torch.equal(batch_of([PAIRS[3]]).loser[0], batch.loser[3])
+    assert torch.equal(again.winner.x0, batch.winner.x0)
+    assert not torch.isclose(later.winner.x0, batch.winner.x0).all(1).any()
+    assert torch.equal(batch_of([PAIRS[3]]).loser.x0[0], batch.loser.x0[3])
 
 
 def test_captions_are_dropped_by_key_at_the_given_rate():
@@ -275,3 +284,43 @@ def test_captions_are_dropped_by_key_at_the_given_rate():
     tenth = dropped(pairs, 0.1)
     assert 20 <= sum(tenth) <= 60  # mean 40, standard deviation 6
     assert dropped(pairs[::-1], 0.1)[::-1] == tenth
+
+
+SINGLES = [replace(pair(0), pair_id="liked", loser=None), replace(pair(1), pair_id="disliked", winner=None)]
+
+
+def test_single_images_are_judged_by_their_own_sign(trained):
+    """KTO from a liked and a disliked image: the loss is that of the formula, on the errors that are reported."""
+    from tastemaker.method.pointwise import Pointwise
+
+    outcome = step(*trained, batch_of(SINGLES), Method(link=Pointwise(beta=50)))
+    rho = outcome.stats["reference_error_image"] - outcome.stats["error_image"]
+    sign = torch.tensor([1.0, -1.0])
+    torch.testing.assert_close(outcome.loss.detach(), 1 - torch.sigmoid(sign * 50 * rho))
+    assert torch.equal(outcome.stats["margin"], sign * rho)
+
+
+def test_a_single_image_sees_the_draws_of_its_key_whatever_its_sign(trained):
+    """A liked image and the same one disliked differ in the sign of ρ alone."""
+    from tastemaker.method.pointwise import Pointwise
+
+    liked = replace(pair(0), loser=None)
+    disliked = replace(liked, winner=None, loser=liked.winner)
+    rho = [step(*trained, batch_of([one]), Method(link=Pointwise())).stats["margin"] for one in (liked, disliked)]
+    assert torch.equal(rho[0], -rho[1])
+
+
+def test_every_image_tells_its_own_size(trained):
+    """SDXL reads them: winners' rows first, then losers', each from its own image."""
+    images = batch_of(PAIRS).images(losers=True)
+    cache = FakeCache()
+    expected = cache.time_ids([*(one.winner for one in PAIRS), *(one.loser for one in PAIRS)])
+    assert torch.equal(images.condition["time_ids"], expected)
+    assert images.side.tolist() == [0] * 4 + [1] * 4
+    assert batch_of(PAIRS).images(losers=False).side.tolist() == [0] * 4
+    assert batch_of(SINGLES).images(losers=True).side.tolist() == [0, 1]
+
+
+def test_pairs_and_single_images_do_not_share_a_batch():
+    with pytest.raises(AssertionError, match="pairs or single images"):
+        batch_of([*PAIRS, *SINGLES])
