@@ -82,12 +82,6 @@ def test_condition_is_what_the_pipeline_gives_its_transformer(backbone, prompt):
     assert torch.equal(condition["pooled"], pooled)
 
 
-def test_a_prompts_row_is_its_own(backbone):
-    together, alone = backbone.condition(["one", "another one"]), backbone.condition(["another one"])
-    for name, rows in together.items():
-        torch.testing.assert_close(rows[1:], alone[name])
-
-
 def test_long_prompts_are_cut_in_silence(backbone, capfd):
     backbone.condition(["word " * 300])
     assert capfd.readouterr() == ("", "")
@@ -127,28 +121,6 @@ def test_a_distilled_model_is_told_a_guidance_of_one_and_another_none(each):
     torch.testing.assert_close(calls[0]["guidance"], expected)
 
 
-def test_each_row_has_its_own_step(backbone):
-    x_t, condition = noise((1, *LATENT_SHAPE)).expand(2, -1, -1, -1), backbone.condition(["a", "a"])
-    with torch.no_grad():
-        both = backbone.forward(x_t, torch.tensor([999, 10]), condition).output
-        one = backbone.forward(x_t, torch.tensor([10, 10]), condition).output
-    torch.testing.assert_close(both[1], one[1])
-    assert not torch.allclose(both[0], both[1])
-
-
-@pytest.mark.parametrize("later", [199, None], ids=["to σ of step 199", "to σ = 0"])
-def test_an_euler_step_of_the_scheduler_is_the_predictions_mixture(backbone, later):
-    """x_σ' = (1 − σ') x0 + σ' ε with the predicted x0 and ε; μ = 0 shifts no σ."""
-    x_t, t = noise((1, *LATENT_SHAPE)), torch.tensor([499])
-    with torch.no_grad():
-        prediction = backbone.forward(x_t, t, backbone.condition(["a"]))
-    scheduler = backbone.pipeline().scheduler
-    scheduler.set_timesteps(sigmas=[0.5] if later is None else [0.5, (later + 1) / 1000], mu=0.0)
-    expected = scheduler.step(prediction.output, scheduler.timesteps[0], x_t).prev_sample
-    sigma = 0.0 if later is None else backbone.schedule.sigma[later].item()
-    torch.testing.assert_close((1 - sigma) * prediction.x0 + sigma * prediction.eps, expected, rtol=1e-5, atol=1e-5)
-
-
 def test_sampling_from_given_noise_and_decoding(each):
     """Latents to images is the pipeline's own, shift of the autoencoder included, for images that are not square."""
     pipeline, latents = quiet(each), each.pack(noise(WIDE))
@@ -157,14 +129,6 @@ def test_sampling_from_given_noise_and_decoding(each):
     images = pipeline(PROMPTS, latents=latents, output_type="pt", **settings).images
     assert images.shape == (2, 3, 32, 48)
     torch.testing.assert_close(each.decode(unpacked(drawn, 4, 6)) / 2 + 0.5, images, rtol=1e-5, atol=1e-5)
-
-
-def test_moments_are_shifted_and_scaled(backbone):
-    pixels = noise((2, 3, 32, 48)).clamp(-1, 1)
-    moments, posterior = backbone.encode(pixels), backbone.pipeline().vae.encode(pixels).latent_dist
-    assert moments.mean.shape == WIDE
-    torch.testing.assert_close(moments.mean, (posterior.mean - 0.1159) * 0.3611)
-    torch.testing.assert_close(moments.std, posterior.std * 0.3611)
 
 
 @pytest.mark.parametrize("choice", [Lora(rank=2), Full()], ids=lambda choice: choice.kind)
@@ -187,11 +151,14 @@ def test_a_narrow_model_stays_close_to_the_wide_one(folder, backbone):
     torch.testing.assert_close(rounded.x0, exact.x0, rtol=0.05, atol=0.05)
 
 
-def test_the_full_model_on_no_device_has_the_published_size():
-    """Flux.1 dev: 11 901 408 320 weights in its transformer's files; the defaults of the class are its settings."""
-    from accelerate import init_empty_weights
+def test_the_full_size_model_has_the_published_weights_and_places_for_adapters():
+    """Flux.1 dev: 11 901 408 320 weights, 19 blocks with four matrices that a LoRA goes on and 38 with three.
+
+    The defaults of the class are the model's settings; a block of the second kind has no `to_out`.
+    """
     from diffusers import FluxTransformer2DModel
 
-    with init_empty_weights():
+    with torch.device("meta"):
         model = FluxTransformer2DModel(guidance_embeds=True)
     assert sum(p.numel() for p in model.parameters()) == 11_901_408_320
+    assert len([name for name, _ in model.named_modules() if name.endswith(Lora().targets)]) == 19 * 4 + 38 * 3

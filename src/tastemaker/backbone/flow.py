@@ -31,7 +31,7 @@ def flow_process(scheduler: SchedulerMixin) -> Schedule:
 
 
 def t5_embeds(tokenizer: Any, encoder: Any, prompts: Sequence[str], length: int) -> Tensor:
-    """T5's last hidden state [B, ``length``, D] in float32. Padding is read like words: the models were trained so."""
+    """T5's last hidden state [B, ``length``, D] in float32. Padding is read like words, as in the pipelines."""
     ids = tokens(tokenizer, prompts, length).input_ids.to(encoder.device)
     embeds: Tensor = encoder(ids)[0]
     return embeds.float()

@@ -31,8 +31,8 @@ PATCH = 2
 GUIDANCE = 1.0
 """The guidance scale that a distilled model is told in training; sampling has its own (3.5 in the pipeline).
 
-At 1 the model's velocity is that of the images themselves, which is what the error is measured against. The published
-LoRA scripts for Flux recommend it.
+At 1 the model's velocity is that of the images themselves, which is what the error is measured against; diffusers' own
+LoRA training for Flux is published with it.
 """
 
 
