@@ -16,10 +16,11 @@ demo: .venv/installed
 	$(BIN)/tastemaker demo --out out/demo
 
 test: .venv/installed-dev lint
-	$(PYTEST) -m "not slow and not gpu and not network and not browser"
+	$(PYTEST) -m "not slow and not gpu and not network and not browser and not extras"
 
-test-all: test chromium
-	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network" --timeout 3600
+test-all: test chromium .venv/extras
+	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network and not extras" --timeout 3600
+	PYTHONPATH=.venv/extras $(PYTEST) -m "extras and not gpu" --timeout 3600
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -48,6 +49,12 @@ chromium:
 .venv/installed-dev: .venv/installed
 	@echo "installing the development tools"
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+# Outside .venv's own packages: peft imports them wherever it finds them, which takes seconds in every process.
+.venv/extras: .venv/installed-dev
+	@echo "installing the optional optimizers"
+	@$(PIP) --no-deps --upgrade --target $@ bitsandbytes torchao
 	@touch $@
 
 clean:

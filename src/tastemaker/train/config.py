@@ -6,9 +6,11 @@ constant rate 1e-4 without warm-up, one epoch.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tastemaker.train.choice import AdamW, Optimizer
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -41,14 +43,16 @@ class Settings(BaseModel):
     """Pairs a micro-batch, held in memory at once (winner and loser: twice as many images)."""
     accumulate: int = Field(16, ge=1)
     """Micro-batches an optimizer step; batch_size × accumulate pairs make one step."""
+    optimizer: Optimizer = AdamW()
+    """Which optimizer, with its own settings; `adamw` unless its kind is given."""
     lr: float = Field(1e-4, gt=0, allow_inf_nan=False)
-    """AdamW's rate, constant after the warm-up."""
+    """The optimizer's rate after the warm-up."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the rate rises linearly from 0."""
-    weight_decay: float = Field(1e-2, ge=0, allow_inf_nan=False)
-    """Decoupled weight decay of AdamW."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of AdamW's first and second moment."""
+    lr_scheduler: Literal["constant", "linear", "cosine"] = "constant"
+    """How the rate goes on after the warm-up: it stays, or falls to min_lr on a line or on half a cosine."""
+    min_lr: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Where a falling rate ends."""
     max_grad_norm: float = Field(1.0, ge=0, allow_inf_nan=False)
     """The gradient is scaled down to this norm when longer; 0 does not clip."""
     ema: float = Field(0.0, ge=0, lt=1)
@@ -74,6 +78,11 @@ class Settings(BaseModel):
     device: str = "auto"
     """`auto` (CUDA where there is one) or a torch device such as `cuda:1`."""
 
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _adamw_by_default(cls, given: Any) -> Any:
+        return {"kind": "adamw"} | given if isinstance(given, dict) else given
+
     @property
     def pairs_a_step(self) -> int:
         """Pairs behind one update of the weights."""
@@ -81,8 +90,10 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Settings:
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas: {list(self.betas)} are not both in [0, 1); the usual ones are [0.9, 0.999]")
+        if self.min_lr and self.lr_scheduler == "constant":
+            raise ValueError(f"min_lr: {self.min_lr:g} ends a falling rate; set lr_scheduler: cosine or linear")
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr: {self.min_lr:g} is above lr: {self.lr:g}, so the rate would rise; lower it")
         if self.sample_every and not self.sample_prompts:
             raise ValueError(
                 f"sample_every: {self.sample_every} needs prompts to draw; give sample_prompts or set sample_every: 0"

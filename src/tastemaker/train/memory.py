@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GB = 10**9
 FLOAT32 = 4
-BYTES = {"float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 OTHER_PARTS = ("vae", "text_encoder", "text_encoder_2")
 KEPT = {"lora": 1.9, "full": 2.3}
 """Kept for the backward pass, in multiples of the layers' inputs."""

@@ -28,7 +28,7 @@ class Recipe(BaseModel):
     """Diffusers model to start from: a folder or a hub id."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the frozen weights; LoRA weights are float32 in any case."""
     data: Data
     adapter: Adapter

@@ -17,7 +17,7 @@ from tastemaker.train.log import Window
 from tastemaker.train.recipe import NAME, difference, read_recipe
 
 if TYPE_CHECKING:
-    from torch.optim import AdamW
+    from torch.optim import Optimizer
 
     from tastemaker.backbone.adapter import Trainable
     from tastemaker.backbone.backbone import Backbone
@@ -48,7 +48,7 @@ class Task:
 class Run:
     """How far a run is: everything that changes from step to step, besides the weights."""
 
-    optimizer: AdamW
+    optimizer: Optimizer
     average: dict[str, Tensor] | None
     memory: Memory
     step: int = 0
@@ -66,7 +66,7 @@ def resume(task: Task) -> Run:
     """
     parameters, settings = task.trainable.parameters, task.recipe.train
     memory = Memory(task.recipe.method, task.backbone.schedule, task.backbone.head, task.backbone.device)
-    run = Run(optimizer.adamw(parameters, settings), average.start(parameters) if settings.ema else None, memory)
+    run = Run(optimizer.make(parameters, settings), average.start(parameters) if settings.ema else None, memory)
     found = checkpoint.newest(task.out)
     if found is not None:
         _restore(task, run, found)
