@@ -178,6 +178,8 @@ def test_another_resolution_gives_other_latents(world, model, tmp_path):
     assert tuple(summary["latent_shape"]) == (4, 16, 16)
     with pytest.raises(UserError, match="resolution 30: not a multiple of 4"):
         run(world, model, tmp_path / "odd", resolution=30)
+    with pytest.raises(UserError, match="resolution 0: not a multiple of 4"):
+        run(world, model, tmp_path / "none", resolution=0)
 
 
 def test_an_image_that_is_not_there(world, model, tmp_path):

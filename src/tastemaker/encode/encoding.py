@@ -74,11 +74,10 @@ def encode(
             return summary
         clear_temporaries(out)
         backbone = load(model, revision=revision, device=device)
-        side = resolution or backbone.resolution
+        side = backbone.resolution if resolution is None else resolution
         shape = backbone.latent_shape(side)
-        cuts = square_cuts(work, side)
-        if together is not None:
-            cuts = bucket_cuts(work, together, store.sizes(), side, side // shape[1])
+        factor = side // shape[1]
+        cuts = square_cuts(work, side) if together is None else bucket_cuts(work, together, store.sizes(), side, factor)
         writer = Writer(out, backbone, store, work, cuts, shard_rows, batch_size, embeds_dtype, mark)
         writer.write_all()
         facts = {"model": model, "model_key": key, "resolution": side, "latent_shape": shape}
