@@ -32,6 +32,7 @@ def weights(entries: Sequence[Entry]) -> Figure:
         if high > LOG_FROM * low:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda *_: "")
 
     return _figure("weights", draw, curves, "The weight ω(t) of each step's error, as the recipe says.")
 
@@ -120,6 +121,8 @@ def convergence(entries: Sequence[Entry]) -> Figure:
                 *zip(*points, strict=True), "o-", color=colour, linestyle=dash, markersize=3, label=printable(name)
             )
         axes.set(xscale="log", xlabel="visits per step", ylabel="distance from the last correction", ylim=(0, None))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda *_: "")
         axes.legend()
 
     caption = "‖C − C_last‖ / ‖C_last‖ of the winners' correction under the policy, against visits per step."
