@@ -134,3 +134,19 @@ def test_unreadable_images(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"images-00000\.parquet: damaged"):
         ImageStore(tmp_path)
+
+
+@pytest.mark.usefixtures("small")
+def test_several_stores_are_one(tmp_path: Path) -> None:
+    """Twelve images here, three there, of which one is in both."""
+    one, two = [jpeg(i) for i in range(12)], [jpeg(i) for i in (20, 3, 21)]
+    for name, images in (("one", one), ("two", two)):
+        with ImageWriter(tmp_path / name) as writer:
+            fill(writer, images)
+    found = ImageStore(tmp_path / "one", tmp_path / "two")
+    assert list(found.shas) == [sha256_bytes(image) for image in (*one, two[0], two[2])]
+    assert [found.read(sha256_bytes(image)) for image in (*two, *one)] == [*two, *one]
+    wanted = [sha256_bytes(image) for image in (two[2], one[11], one[3])]
+    assert [data for _, data in found.read_many(wanted)] == [one[3], one[11], two[2]]
+    with pytest.raises(UserError, match=r"one/images, .*two/images: the image nothing is not here"):
+        found.read("nothing")

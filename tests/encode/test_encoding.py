@@ -106,6 +106,17 @@ def test_the_order_of_the_pairs_does_not_matter(cache, world, model, tmp_path):
     assert content(tmp_path / "out") == content(cache[0])
 
 
+def test_images_of_several_data_folders_fill_one_cache(cache, world, model, tmp_path):
+    images = [png(number, *((60, 36) if number > 4 else (40, 50))) for number in range(7)]
+    folders = [tmp_path / "one", tmp_path / "two"]
+    write_images(folders[0], images[:3])
+    write_images(folders[1], images[2:])
+    encode([world[1]], folders, str(model), tmp_path / "out", shard_rows=2, batch_size=2)
+    assert content(tmp_path / "out") == content(cache[0])
+    with pytest.raises(UserError, match="--data: no folder given"):
+        encode([world[1]], [], str(model), tmp_path / "none")
+
+
 def test_stopped_inside_a_shard_it_goes_on_after_the_last_whole_one(cache, world, model, tmp_path, monkeypatch):
     calls, original = [], StableDiffusion.encode
 

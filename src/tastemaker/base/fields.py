@@ -138,7 +138,10 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _item(annotation: Any) -> Any:
-    arguments = [item for item in get_args(_bare(annotation)) if item is not Ellipsis]
+    annotation = _bare(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):  # of a single value or several: the several
+        annotation = next((item for item in map(_bare, get_args(annotation)) if get_args(item)), None)
+    arguments = [item for item in get_args(annotation) if item is not Ellipsis]
     return arguments[-1] if arguments else None
 
 

@@ -10,7 +10,7 @@ def run(
     ranked: tuple[Path, ...],
     /,
     *,
-    data: Path,
+    data: tuple[Path, ...],
     model: str,
     out: Path,
     resolution: int | None = None,
@@ -28,7 +28,7 @@ def run(
 
     Args:
         ranked: One or more folders of ranked pairs, as made by tastemaker rank.
-        data: Data folder with the images, as made by tastemaker import.
+        data: One or more data folders with the images, as made by tastemaker import.
         model: Diffusers model whose encoders to use: a folder or a hub id.
         out: Folder to write to.
         resolution: Side of the square images in pixels, if not the model's own.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import count, islice, takewhile
 from pathlib import Path
 from types import TracebackType
 
@@ -162,22 +162,20 @@ class ImageWriter:
 
 
 class ImageStore:
-    """Random and sequential access to a store's images; keeps the last row group read, so use it from one thread.
+    """Random and sequential access to the images of one or several stores; one that is in two is read from the first.
 
-    Raises `UserError` naming the shard when one is damaged, or the folder when there are no images.
+    It keeps the last row group read, so use it from one thread. Raises `UserError` naming the shard when one is
+    damaged, or the folder when there are no images.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, *data: Path) -> None:
         self._data = data
+        self._shards: list[Path] = []
         self._places: dict[str, tuple[int, int]] = {}  # sha → (shard, row group)
         self._last: tuple[tuple[int, int], dict[str, bytes]] = ((-1, -1), {})
         self._file: tuple[int, pq.ParquetFile] | None = None
-        if not shard_path(data, 0).exists():
-            raise UserError(f"{data / IMAGES}: no images here; is {data} the folder that `tastemaker import` wrote?")
-        shard = 0
-        while shard_path(data, shard).exists():
-            self._index(shard)
-            shard += 1
+        for folder in data:
+            self._open(folder)
 
     @property
     def shas(self) -> KeysView[str]:
@@ -194,7 +192,7 @@ class ImageStore:
         """Height and width in pixels, after EXIF rotation, of every image."""
         found: dict[str, tuple[int, int]] = {}
         for shard in sorted({shard for shard, _ in self._places.values()}):
-            with _readable(shard_path(self._data, shard)):
+            with _readable(self._shards[shard]):
                 rows = self._shard(shard).read(["sha", "height", "width"]).to_pylist()
                 found.update((row["sha"], (row["height"], row["width"])) for row in rows)
         return found
@@ -213,25 +211,34 @@ class ImageStore:
 
     def _place(self, sha: str) -> tuple[int, int]:
         if sha not in self._places:
-            raise UserError(f"{self._data / IMAGES}: the image {sha} is not here; import the data again")
+            folders = ", ".join(str(folder / IMAGES) for folder in self._data)
+            raise UserError(f"{folders}: the image {sha} is not here; import the data again")
         return self._places[sha]
 
+    def _open(self, data: Path) -> None:
+        if not shard_path(data, 0).exists():
+            raise UserError(f"{data / IMAGES}: no images here; is {data} the folder that `tastemaker import` wrote?")
+        for path in takewhile(Path.exists, (shard_path(data, number) for number in count())):
+            self._shards.append(path)
+            self._index(len(self._shards) - 1)
+
     def _index(self, shard: int) -> None:
-        with _readable(shard_path(self._data, shard)):
+        with _readable(self._shards[shard]):
             file = self._shard(shard)
             shas = iter(file.read(["sha"]).column("sha").to_pylist())
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
-                self._places.update((sha, (shard, group)) for sha in islice(shas, rows))
+                for sha in islice(shas, rows):
+                    self._places.setdefault(sha, (shard, group))
 
     def _shard(self, shard: int) -> pq.ParquetFile:
         if self._file is None or self._file[0] != shard:
-            self._file = (shard, pq.ParquetFile(shard_path(self._data, shard)))
+            self._file = (shard, pq.ParquetFile(self._shards[shard]))
         return self._file[1]
 
     def _read_group(self, place: tuple[int, int]) -> dict[str, bytes]:
         if self._last[0] != place:
-            with _readable(shard_path(self._data, place[0])):
+            with _readable(self._shards[place[0]]):
                 table = self._shard(place[0]).read_row_group(place[1], ["sha", "bytes"])
                 self._last = (place, dict(zip(*_lists(table), strict=True)))
         return self._last[1]

@@ -35,7 +35,7 @@ EmbedsType = Literal["float32", "bfloat16", "float16"]
 
 def encode(
     ranked: Sequence[Path],
-    data: Path,
+    data: Path | Sequence[Path],
     model: str,
     out: Path,
     resolution: int | None = None,
@@ -49,10 +49,10 @@ def encode(
 ) -> dict[str, Any]:
     """Encode the images and prompts of the ``ranked`` pairs, and the empty prompt, with ``model`` into ``out``.
 
-    The encoders run in float32, whatever training runs in. Images are resized and cut at the centre to the square of
-    ``resolution`` pixels, by default the model's own; with ``buckets``, to the shape of `buckets.bucket_sizes` that is
-    nearest to the pair's. Returns the summary. Raises `UserError` when an input is missing, an image cannot be decoded
-    any more, or ``out`` holds something else.
+    The images are looked for in ``data``, one or several stores. The encoders run in float32, whatever training runs
+    in. Images are resized and cut at the centre to the square of ``resolution`` pixels, by default the model's own;
+    with ``buckets``, to the shape of `buckets.bucket_sizes` that is nearest to the pair's. Returns the summary. Raises
+    `UserError` when an input is missing, an image cannot be decoded any more, or ``out`` holds something else.
     """
     from tastemaker.backbone.load import identity, load
     from tastemaker.data.store import ImageStore
@@ -64,7 +64,10 @@ def encode(
     for option, value in (("--batch-size", batch_size), ("--shard-rows", shard_rows)):
         if value < 1:
             raise UserError(f"{option} {value}: must be at least 1")
-    key, store = identity(model, revision), ImageStore(data)
+    stores = [data] if isinstance(data, Path) else data
+    if not stores:
+        raise UserError("--data: no folder given; give one or more output folders of `tastemaker import`")
+    key, store = identity(model, revision), ImageStore(*stores)
     pairs = [pair for folder in ranked for pair in read_pairs(folder)]
     work, together = work_of(pairs, store), images_by_pair(pairs) if buckets else None
     settings = {"resolution": resolution, "embeds_dtype": embeds_dtype, "shard_rows": shard_rows}

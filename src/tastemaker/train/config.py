@@ -6,13 +6,31 @@ constant rate 1e-4 without warm-up, one epoch.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from tastemaker.train.choice import AdamW, Optimizer
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Source(BaseModel):
+    """One of several folders of ranked pairs, and how much of the run is read from it."""
+
+    model_config = FROZEN
+
+    pairs: str
+    """Folder that `tastemaker rank` wrote."""
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """Its share of the pairs that are read, in proportion to the other weights; how large it is does not count."""
+
+
+Folders = Annotated[
+    Annotated[str, Tag("folder")] | Annotated[tuple[Source, ...], Tag("sources")],
+    Discriminator(lambda given: "sources" if isinstance(given, list | tuple) else "folder"),
+]
 
 
 class Data(BaseModel):
@@ -20,16 +38,39 @@ class Data(BaseModel):
 
     model_config = FROZEN
 
-    pairs: str
-    """Folder that `tastemaker rank` wrote."""
+    pairs: Folders
+    """Folder that `tastemaker rank` wrote, or several: a list of `{pairs: folder, weight: 1}`."""
     cache: str
     """Folder that `tastemaker encode` wrote."""
     order: Literal["sorted", "random"] = "random"
     """`sorted` reads as ranked, best first; `random` shuffles each epoch, keyed by (seed, epoch, pair id)."""
     epochs: int = Field(1, ge=1)
-    """How many times all pairs are read; a sorted order starts again at the best pair."""
+    """How many times as many pairs are read as there are; a folder that runs out starts again at its first pair."""
     max_pairs: int | None = Field(None, ge=1)
     """Stop after this many pairs, counted over all epochs; none reads everything."""
+
+
+    @field_validator("pairs")
+    @classmethod
+    def _named_once(cls, pairs: str | tuple[Source, ...]) -> str | tuple[Source, ...]:
+        if isinstance(pairs, str):
+            return pairs
+        if not pairs:
+            raise ValueError("names no folder; give one that `tastemaker rank` wrote")
+        folders = [Path(source.pairs).resolve() for source in pairs]
+        if twice := [source.pairs for number, source in enumerate(pairs) if folders[number] in folders[:number]]:
+            raise ValueError(f"{twice[0]} stands there twice; name it once, with the sum of the weights")
+        return pairs
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The folders with their weights, also where there is only one."""
+        return (Source(pairs=self.pairs),) if isinstance(self.pairs, str) else self.pairs
+
+    @property
+    def folders(self) -> str:
+        """The folders, as one writes them on a command line."""
+        return " ".join(source.pairs for source in self.sources)
 
 
 class Settings(BaseModel):

@@ -54,7 +54,7 @@ def card(recipe: Recipe, metrics: dict[str, Any], steps: int, pairs_seen: int) -
         kind="lora" if lora else "full-finetuning",
         what="A LoRA adapter" if lora else "A full fine-tuning",
         usage=(LORA_USAGE if lora else PIPELINE_USAGE).format(base=recipe.model, file=LORA, folder=PIPELINE),
-        pairs=recipe.data.pairs,
+        pairs=recipe.data.folders,
         order=recipe.data.order,
         pairs_seen=pairs_seen,
         steps=steps,

@@ -19,11 +19,12 @@ INDEX_FIELDS = ("model", "model_key", "latent_shape", "images", "prompts")
 
 def missing(recipe: Recipe) -> list[str]:
     """One line for each file that is not there, with the command that makes it."""
-    pairs, cache = Path(recipe.data.pairs) / PAIRS, Path(recipe.data.cache) / CACHE
-    lines = []
-    if not pairs.is_file():
-        command = f"tastemaker rank DATA --scorer S --out {recipe.data.pairs}"
-        lines.append(f"data.pairs: {pairs}: no such file; make it with: {command}")
+    cache = Path(recipe.data.cache) / CACHE
+    lines = [
+        f"data.pairs: {pairs}: no such file; make it with: tastemaker rank DATA --scorer S --out {source.pairs}"
+        for source in recipe.data.sources
+        if not (pairs := Path(source.pairs) / PAIRS).is_file()
+    ]
     if not cache.is_file():
         lines.append(f"data.cache: {cache}: no such file; make it with: {encode_command(recipe)}")
     if looks_local(recipe.model) and not (Path(recipe.model) / "model_index.json").is_file():
@@ -50,7 +51,7 @@ def encode_command(recipe: Recipe) -> str:
     """The command that fills the recipe's cache."""
     revision = f" --revision {recipe.revision}" if recipe.revision else ""
     return (
-        f"tastemaker encode {recipe.data.pairs} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
+        f"tastemaker encode {recipe.data.folders} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
     )
 
 
@@ -83,11 +84,11 @@ def _first_absent(known: dict[str, Any], keys: Iterable[str]) -> tuple[int, str]
 def _require_encoded(recipe: Recipe, what: str, count: int, first: str) -> None:
     if count:
         raise UserError(
-            f"data.cache: {recipe.data.cache}: {count} {what}s of {recipe.data.pairs} are not in it (first: {first}); "
+            f"data.cache: {recipe.data.cache}: {count} {what}s of {recipe.data.folders} are not in it (first: {first}); "
             f"give a new folder and make it with: {encode_command(recipe)}"
         )
 
 
-def pairs_sha(recipe: Recipe) -> str:
-    """SHA-256 of the ranked pairs' file."""
-    return files.sha256_file(Path(recipe.data.pairs) / PAIRS)
+def pairs_sha(recipe: Recipe) -> list[str]:
+    """SHA-256 of each file of ranked pairs."""
+    return [files.sha256_file(Path(source.pairs) / PAIRS) for source in recipe.data.sources]

@@ -22,15 +22,23 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json"),
         "pairs": _pairs(recipe, available),
         "memory": _memory(recipe),
-        "reads": [f"{recipe.data.pairs}/{inputs.PAIRS}", f"{recipe.data.cache}/", recipe.model],
+        "reads": [
+            *(f"{source.pairs}/{inputs.PAIRS}" for source in recipe.data.sources),
+            f"{recipe.data.cache}/",
+            recipe.model,
+        ],
         "writes": writes(recipe),
         "missing": inputs.missing(recipe),
     }
 
 
 def pairs_available(recipe: Recipe) -> int | None:
-    """Rows of the ranked pairs, or None when the file is missing. Raises `UserError` when it is damaged."""
-    path = Path(recipe.data.pairs) / inputs.PAIRS
+    """Rows of all ranked pairs, or None when a file is missing. Raises `UserError` when one is damaged."""
+    counts = [_rows(Path(source.pairs) / inputs.PAIRS) for source in recipe.data.sources]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _rows(path: Path) -> int | None:
     if not path.is_file():
         return None
     import pyarrow as pa

@@ -44,7 +44,8 @@ class Recipe(BaseModel):
                 f"adapter.kind: full trains float32 weights, which dtype: {self.dtype} would round before the start; "
                 "set dtype: float32 or adapter.kind: lora"
             )
-        for name, folder in (("data.pairs", self.data.pairs), ("data.cache", self.data.cache), ("model", self.model)):
+        ranked = [("data.pairs", source.pairs) for source in self.data.sources]
+        for name, folder in (*ranked, ("data.cache", self.data.cache), ("model", self.model)):
             if Path(self.out).resolve() == Path(folder).resolve():
                 raise ValueError(f"out: {self.out} is also {name}; give the run a folder of its own")
         return self

@@ -70,7 +70,9 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any]) -> Task
     from tastemaker.train.run import Task
 
     settings = recipe.train
-    pairs = read_pairs(Path(recipe.data.pairs))
+    sources = [read_pairs(Path(source.pairs)) for source in recipe.data.sources]
+    reading = Reading(sources, recipe.data, settings.seed)
+    pairs = [pair for source in sources for pair in source]
     inputs.check_cache(recipe, pairs, index, identity(recipe.model, recipe.revision))
     backbone = load(
         recipe.model,
@@ -80,7 +82,7 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any]) -> Task
         gradient_checkpointing=settings.gradient_checkpointing,
     )
     trainable = attach(backbone, recipe.adapter, settings.seed, reference=recipe.method.needs_reference)
-    cache, reading = Cache(Path(recipe.data.cache)), Reading(pairs, recipe.data, settings.seed)
+    cache = Cache(Path(recipe.data.cache))
     return Task(recipe, out, mark, backbone, trainable, cache, reading)
 
 
