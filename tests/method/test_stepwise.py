@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from support.batches import batch as batch_of
 from support.definitions import log_ratio, mean_square, sd15_alpha_bar, target, zero_terminal
 from support.models import LATENT_SHAPE, TEXT_SHAPE, save_tiny_sd
 from tastemaker.backbone.adapter import attach
@@ -16,7 +17,6 @@ from tastemaker.method.method import Credit, Method
 from tastemaker.method.stepwise import Record, Stepwise, ratio_weight
 from tastemaker.method.when import Range
 from tastemaker.process.schedule import Schedule, rectified_flow, variance_preserving
-from tastemaker.train.batch import Batch
 from tastemaker.train.step import step as judge
 
 CPU = torch.device("cpu")
@@ -255,7 +255,7 @@ def test_the_correction_of_a_tiny_model_is_the_sum_of_its_gaussians(tiny, monkey
     network said, for policy and reference, winner and loser."""
     backbone, trainable = tiny
     winner, loser = (draw.normal(LATENT_SHAPE, side)[None] for side in ("winner", "loser"))
-    batch = Batch(["pair"], [0], winner, loser, {"embeds": draw.normal(TEXT_SHAPE, "prompt")[None]})
+    batch = batch_of(["pair"], [0], winner, loser, {"embeds": draw.normal(TEXT_SHAPE, "prompt")[None]})
     eps = draw.normal(LATENT_SHAPE, 3, "noise", "pair", 0).double()
     said = []
     forward = backbone.forward

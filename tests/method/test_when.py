@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
+from support.batches import batch as batch_of
 from tastemaker.base import draw
 from tastemaker.method.when import Discounted, LogitNormal, Range, Uniform
-from tastemaker.train.batch import Batch, draws
+from tastemaker.train.batch import draws
 
 LAST = 1 - 2**-53
 """The largest u below 1."""
@@ -108,7 +109,7 @@ def test_a_draw_is_a_function_of_seed_pair_and_visit_whatever_the_batch(when):
     """u is the first number of the stream ("time"), so a step can be drawn again without the batch it was in."""
 
     def drawn(ids, visits, seed=3):
-        batch = Batch(ids, visits, torch.zeros(len(ids), 1, 2, 2), None, {})
+        batch = batch_of(ids, visits, torch.zeros(len(ids), 1, 2, 2))
         return draws(batch, when, 1000, seed)[0].tolist()
 
     ids, visits = [f"pair-{n}" for n in range(6)], [0, 1, 2, 0, 1, 2]

@@ -53,7 +53,7 @@ def mean_square(one, other):
 
 def terminal_log_density(x0, predicted):
     """log N(x0; x̂0, c I) less its value at the mode, mean over dimensions; c = ½ sets the unit of scale."""
-    terminal = Normal(predicted, math.sqrt(0.5))
+    terminal = Normal(predicted, math.sqrt(0.5), validate_args=False)
     return (terminal.log_prob(x0) - terminal.log_prob(predicted)).mean()
 
 
