@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from support.training import make_task, recipe_of
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
-from tastemaker.train import checkpoint, log, loop
+from tastemaker.train import checkpoint, log
 from tastemaker.train.training import train
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -126,39 +126,6 @@ def test_without_ema_the_weights_are_exported(tree: dict[str, Any], tmp_path: Pa
     assert newest(tmp_path)["average"] == {}
     for name, weight in newest(tmp_path)["weights"].items():
         assert torch.equal(exported[f"unet.{name}"], weight)
-
-
-@pytest.fixture
-def broken_from(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make the loss NaN from a given call of the step on."""
-
-    def install(call: int) -> None:
-        calls = iter(range(10**6))
-        whole = loop.judge
-
-        def step(*arguments: Any) -> Any:
-            outcome = whole(*arguments)
-            factor = math.nan if next(calls) >= call else 1.0
-            return type(outcome)(outcome.loss * factor, outcome.stats)
-
-        monkeypatch.setattr(loop, "judge", step)
-
-    return install
-
-
-@pytest.mark.parametrize("log_every", [1, 100])
-def test_a_loss_that_is_not_finite_stops_before_it_is_logged_or_saved(
-    tree: dict[str, Any], tmp_path: Path, broken_from: Any, log_every: int
-) -> None:
-    broken_from(2)
-    with pytest.raises(UserError, match=r"loss is nan at step 3 .*step-000002 is saved; .* lower train.lr") as raised:
-        short(tree, tmp_path, pairs=8, checkpoint_every=1, log_every=log_every)
-    assert "\n" not in str(raised.value)
-    found = checkpoint.newest(tmp_path)
-    assert found is not None
-    assert found.state.step == 2
-    assert all(tensor.isfinite().all() for tensor in found.tensors["weights"].values())
-    assert not (tmp_path / WEIGHTS).exists()
 
 
 def test_a_full_disk_while_logging_is_told_and_the_run_goes_on_later(

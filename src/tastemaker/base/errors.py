@@ -8,6 +8,10 @@ class UserError(ValueError):
     """
 
 
+class Diverged(UserError):
+    """A run whose numbers broke was stopped before they reached a checkpoint; the exit code is 3."""
+
+
 class Interrupted(Exception):
     """A run was asked to stop (SIGINT or SIGTERM) and has saved its state."""
 

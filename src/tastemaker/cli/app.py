@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from tastemaker import __version__
 from tastemaker.base.config import closest
-from tastemaker.base.errors import Interrupted, UserError
+from tastemaker.base.errors import Diverged, Interrupted, UserError
 from tastemaker.cli.refusal import in_one_line
 
 OVERRIDES = "overrides"
@@ -56,6 +56,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "train": Verb("tastemaker.cli.train", "train an adapter or a whole model by a recipe"),
         "generate": Verb("tastemaker.cli.generate", "draw images for a list of prompts"),
         "evaluate": Verb("tastemaker.cli.evaluate", "compare models on the same prompts and seeds"),
+        "credit": Verb("tastemaker.cli.credit", "draw what methods give to each denoising step"),
         "report": Verb("tastemaker.cli.report", "put the whole story into one HTML file"),
     },
     "more": {
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # after --help
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except UserError as error:
-        return _fail(2, str(error))
+        return _fail(3 if isinstance(error, Diverged) else 2, str(error))
     except Interrupted as error:
         return _fail(128 + error.signum, str(error))
     except KeyboardInterrupt:

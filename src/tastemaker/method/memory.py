@@ -70,11 +70,11 @@ class Memory:
             self.record.commit(step, reduce)
             if is_shown(step + 1):
                 self.history[step + 1] = self.record.values
-        self._ratios = self._ratios * 0
+        self._ratios = self._ratios.new_zeros(2)
 
     def discard(self) -> None:
         """Forget what was gathered since the last commit."""
-        self._ratios = self._ratios * 0
+        self._ratios = self._ratios.new_zeros(2)
         self.trace.discard()
         if self.record is not None:
             self.record.discard()

@@ -2,10 +2,12 @@
 
     checkpoints/step-000100/
         weights.safetensors    the trained weights
-        optimizer.safetensors  AdamW's moments
+        optimizer.safetensors  the optimizer's moments
         average.safetensors    the moving average, when there is one
+        scaler.safetensors     the scale of a float16 loss, when there is one
+        memory.safetensors     what the method remembers from step to step
         window.safetensors     sums of the metrics line that is not full yet
-        state.json             step, pairs seen, length of metrics.jsonl, fingerprint of the run
+        state.json             step, pairs seen, lengths of the logs, skipped steps in a row, fingerprint of the run
         manifest.json          SHA-256 of every file above
 
 No pickles: reading a checkpoint runs no code. A folder is written under a temporary name, flushed and renamed.
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base import files
-from tastemaker.base.errors import UserError
+from tastemaker.base.errors import Diverged, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,17 +34,21 @@ FOLDER, STATE, MANIFEST = "checkpoints", "state.json", "manifest.json"
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands: finished optimizer steps, pairs seen, and the length of metrics.jsonl there."""
+    """Where a run stands: finished optimizer steps, pairs seen, and the lengths of its logs there."""
 
     step: int
     pairs_seen: int
     metrics_bytes: int
     fingerprint: str
+    skipped_bytes: int = 0
+    """Length of skipped.jsonl."""
+    skips: int = 0
+    """Steps that were skipped in a row, up to this one."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state and its tensors, grouped by file (`weights`, `optimizer`, `average`, `window`)."""
+    """A state and its tensors, grouped by file (`weights`, `optimizer`, `average`, …)."""
 
     state: State
     tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
@@ -58,8 +64,15 @@ def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
     Raises:
         UserError: the disk is full or not writable; checkpoints written before are untouched.
+        Diverged: a number in it is not finite; nothing is written.
     """
     path = path_of(out, checkpoint.state.step)
+    if (broken := _broken(checkpoint)) is not None:
+        good = next((f"{old} is good" for old in _newest_first(out)), "no checkpoint was saved")
+        raise Diverged(
+            f"{out}: {broken} is not finite after step {checkpoint.state.step}, so no checkpoint is written; {good}; "
+            "start again in another out with a lower train.lr"
+        )
     if path.exists():  # only a damaged one: the run resumed from before it and came here again
         shutil.rmtree(path)
     with files.atomic_folder(path) as folder:
@@ -67,6 +80,15 @@ def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
     for old in _newest_first(out)[keep:]:
         shutil.rmtree(old)
     return path
+
+
+def _broken(checkpoint: Checkpoint) -> str | None:
+    """The first tensor that holds a number that is not finite, as `group/name`; 8-bit codes are no such numbers."""
+    tensors = (
+        (f"{group}/{name}", value) for group, named in checkpoint.tensors.items() for name, value in named.items()
+    )
+    numbers = ((name, value) for name, value in tensors if value.element_size() > 1)
+    return next((name for name, value in numbers if not bool(value.isfinite().all())), None)
 
 
 def _write(folder: Path, checkpoint: Checkpoint) -> None:

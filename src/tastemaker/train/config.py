@@ -48,7 +48,8 @@ class Data(BaseModel):
     """How many times as many pairs are read as there are; a folder that runs out starts again at its first pair."""
     max_pairs: int | None = Field(None, ge=1)
     """Stop after this many pairs, counted over all epochs; none reads everything."""
-
+    validation: str | None = None
+    """Ranked folder of held-out pairs, encoded in the same cache; their accuracy is logged as training goes on."""
 
     @field_validator("pairs")
     @classmethod
@@ -108,6 +109,10 @@ class Settings(BaseModel):
     """How many of the newest checkpoints stay."""
     log_every: int = Field(1, ge=1)
     """Optimizer steps averaged into one line of metrics.jsonl."""
+    validate_every: int = Field(100, ge=0)
+    """Optimizer steps between validations on data.validation; 0 validates only at the start and at the end."""
+    validation_pairs: int = Field(256, ge=1)
+    """Held-out pairs that are looked at, chosen by their ids."""
     sample_every: int = Field(0, ge=0)
     """Optimizer steps between grids of sample images; 0 draws none."""
     sample_prompts: tuple[str, ...] = ()

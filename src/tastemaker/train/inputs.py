@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
+from tastemaker.encode.cache import missing_images
+from tastemaker.train.choice import missing_library
 
 if TYPE_CHECKING:
     from tastemaker.rank.pairs import Pair
     from tastemaker.train.recipe import Recipe
 
 PAIRS, CACHE = "pairs.parquet", "cache.json"
-INDEX_FIELDS = ("model", "model_key", "latent_shape", "images", "prompts")
+INDEX_FIELDS = ("model", "model_key", "resolution", "latent_shape", "images", "prompts")
 
 
 def missing(recipe: Recipe) -> list[str]:
-    """One line for each file that is not there, with the command that makes it."""
+    """One line for each file or library that is not there, with the command that makes or installs it."""
     cache = Path(recipe.data.cache) / CACHE
     lines = [
-        f"data.pairs: {pairs}: no such file; make it with: tastemaker rank DATA --scorer S --out {source.pairs}"
-        for source in recipe.data.sources
-        if not (pairs := Path(source.pairs) / PAIRS).is_file()
+        f"{field}: {pairs}: no such file; make it with: tastemaker rank DATA --scorer S --out {folder}"
+        for field, folder in ranked_folders(recipe)
+        if not (pairs := Path(folder) / PAIRS).is_file()
     ]
     if not cache.is_file():
         lines.append(f"data.cache: {cache}: no such file; make it with: {encode_command(recipe)}")
     if looks_local(recipe.model) and not (Path(recipe.model) / "model_index.json").is_file():
         lines.append(f"model: {recipe.model}: no model_index.json here; give a diffusers model's folder or a hub id")
-    return lines
+    library = missing_library(recipe.train.optimizer)
+    return [*lines, library] if library else lines
+
+
+def ranked_folders(recipe: Recipe) -> list[tuple[str, str]]:
+    """Field of the recipe and folder of everything that the verb rank wrote for this run."""
+    held_out = recipe.data.validation
+    return [("data.pairs", source.pairs) for source in recipe.data.sources] + (
+        [("data.validation", held_out)] if held_out else []
+    )
 
 
 def looks_local(model: str) -> bool:
@@ -50,9 +61,8 @@ def cache_index(cache: Path) -> dict[str, Any]:
 def encode_command(recipe: Recipe) -> str:
     """The command that fills the recipe's cache."""
     revision = f" --revision {recipe.revision}" if recipe.revision else ""
-    return (
-        f"tastemaker encode {recipe.data.folders} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
-    )
+    folders = " ".join(folder for _, folder in ranked_folders(recipe))
+    return f"tastemaker encode {folders} --data DATA --model {recipe.model}{revision} --out {recipe.data.cache}"
 
 
 def require(recipe: Recipe) -> None:
@@ -61,34 +71,65 @@ def require(recipe: Recipe) -> None:
         raise UserError(line)
 
 
-def check_cache(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any], model_key: str) -> None:
-    """Raise a `UserError` unless the cache was made by this model and holds every image and prompt of ``pairs``.
-
-    ``index`` is the content of cache.json, ``model_key`` the identity of the recipe's model.
-    """
+def check_model(recipe: Recipe, index: dict[str, Any], model_key: str) -> None:
+    """Raise a `UserError` unless the cache was made by the model whose identity is ``model_key``."""
     if index["model_key"] != model_key:
         raise UserError(
             f"data.cache: {recipe.data.cache}: encoded by {index['model']}, not by {recipe.model}; "
             f"give another folder and make it with: {encode_command(recipe)}"
         )
-    absent = _first_absent(index["images"], (sha for pair in pairs for sha in (pair.winner, pair.loser)))
-    _require_encoded(recipe, "image", *absent)
-    _require_encoded(recipe, "prompt", *_first_absent(index["prompts"], (pair.prompt_sha for pair in pairs)))
 
 
-def _first_absent(known: dict[str, Any], keys: Iterable[str]) -> tuple[int, str]:
-    absent = sorted(set(keys) - known.keys())
-    return len(absent), absent[0] if absent else ""
+def check_cache(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any], folder: str) -> None:
+    """Raise a `UserError` unless the cache holds every image and prompt of the ``pairs`` that ``folder`` lists.
+
+    ``index`` is the content of cache.json.
+    """
+    prompts = sorted({pair.prompt_sha for pair in pairs} - index["prompts"].keys())
+    for what, absent in (("image", missing_images(index, pairs)), ("prompt", prompts)):
+        if absent:
+            raise UserError(
+                f"data.cache: {recipe.data.cache}: {len(absent)} {what}s of {folder} are not in it "
+                f"(first: {absent[0]}); give a new folder and make it with: {encode_command(recipe)}"
+            )
 
 
-def _require_encoded(recipe: Recipe, what: str, count: int, first: str) -> None:
-    if count:
+def check_kinds(recipe: Recipe, pairs: Sequence[Pair]) -> None:
+    """Raise a `UserError` where pairs and single images are mixed, or the method cannot read what is there."""
+    link = recipe.method.link
+    singles = [pair for pair in pairs if pair.single]
+    if not singles:
+        return
+    first = f"data.pairs: {recipe.data.folders}: {singles[0].pair_id} is a single image"
+    if len(singles) < len(pairs):
+        raise UserError(f"{first}, others are pairs; rank them into folders of their own and train on one of them")
+    if link.loser == "required":
+        raise UserError(f"{first}, but method.link '{link.kind}' compares pairs; use 'pointwise' or rank pairs")
+    disliked = next((pair.pair_id for pair in singles if pair.winner is None), None)
+    if link.loser == "no" and disliked is not None:
         raise UserError(
-            f"data.cache: {recipe.data.cache}: {count} {what}s of {recipe.data.folders} are not in it (first: {first}); "
-            f"give a new folder and make it with: {encode_command(recipe)}"
+            f"data.pairs: {recipe.data.folders}: {disliked} is a disliked image, from which method.link '{link.kind}' "
+            "cannot learn; use 'pointwise', or rank with --only liked"
         )
+
+
+def check_held_out(recipe: Recipe, pairs: Sequence[Pair], held_out: Sequence[Pair]) -> None:
+    """Raise a `UserError` unless the ``held_out`` are pairs of which training sees neither id nor image."""
+    ids = {pair.pair_id for pair in pairs}
+    images = {sha for pair in pairs for sha in (pair.winner, pair.loser)} - {None}
+    field = f"data.validation: {recipe.data.validation}"
+    if not held_out:
+        raise UserError(f"{field}: holds no pair; rank some, or leave data.validation out")
+    for pair in held_out:
+        if pair.winner is None or pair.loser is None:
+            raise UserError(f"{field}: {pair.pair_id} is a single image; validation compares pairs")
+        if pair.pair_id in ids or {pair.winner, pair.loser} & images:
+            raise UserError(
+                f"{field}: {pair.pair_id} is trained on as well (the pair or one of its images is in "
+                f"{recipe.data.folders}); rank held-out pairs into a folder of their own"
+            )
 
 
 def pairs_sha(recipe: Recipe) -> list[str]:
     """SHA-256 of each file of ranked pairs."""
-    return [files.sha256_file(Path(source.pairs) / PAIRS) for source in recipe.data.sources]
+    return [files.sha256_file(Path(folder) / PAIRS) for _, folder in ranked_folders(recipe)]

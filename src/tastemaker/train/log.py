@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch.utils.tensorboard import SummaryWriter
 
+    from tastemaker.train.ranks import Ranks
+
 METRICS, TIMING, TENSORBOARD = "metrics.jsonl", "timing.jsonl", "tensorboard"
 PAIRS = "pairs"
 FIRST = ("loss", "margin", "accuracy", "gradient_norm")
 
 
 class Window:
-    """Sums over the pairs since the last logged line, on the device: nothing is read until `read`."""
+    """Sums over this rank's pairs since the last logged line, on the device: nothing is read until `read`."""
 
     def __init__(self, sums: Mapping[str, Tensor] | None = None) -> None:
         self.sums: dict[str, Tensor] = dict(sums or {})
@@ -42,8 +44,20 @@ class Window:
             self.add(name, value)
         self.add(PAIRS, torch.tensor(float(pairs), device=next(iter(step.sums.values())).device))
 
+    def joint(self, ranks: Ranks) -> Window:
+        """The sums over the pairs of all ranks; with several this waits for them and for the device."""
+        if ranks.size == 1:
+            return self
+        joint = Window()
+        for sums in ranks.gather({name: value.item() for name, value in self.sums.items()}):
+            for name, value in sums.items():
+                joint.add(name, torch.tensor(value))
+        return joint
+
     def read(self) -> dict[str, float]:
         """Mean per pair of every sum, in an order that a resume does not change; this waits for the device."""
+        if not self.sums:  # every step since the last line was skipped
+            return {}
         names = sorted(self.sums.keys() - {PAIRS}, key=lambda name: (*(name != first for first in FIRST), name))
         means = torch.stack([self.sums[name] for name in names]) / self.sums[PAIRS]
         return dict(zip(names, means.tolist(), strict=True))
@@ -103,6 +117,31 @@ class Log:
         self._timing.write(json.dumps(line) + "\n")
         self._timing.flush()
         return speed
+
+
+class Silence:
+    """The log of a rank that writes none."""
+
+    def write(self, line: dict[str, float]) -> float:  # noqa: ARG002
+        """No line."""
+        return 0.0
+
+    def image(self, step: int, grid: Image) -> None:
+        """No image."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """No clock."""
+        return nullcontext()
+
+    def settle(self) -> int:
+        """No bytes."""
+        return 0
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def _reopen(path: Path, length: int) -> Any:

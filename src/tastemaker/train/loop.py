@@ -1,145 +1,150 @@
 """The training loop: it knows steps, pairs and files, but neither the method nor the model.
 
-A step reads `accumulate` micro-batches, whose gradients add up to the big batch's, and moves the weights once.
-Every draw is keyed by (seed, pair id, visit), so a run that stops anywhere and goes on from its last
-checkpoint ends in the same weights, optimizer state and metrics.jsonl, bit for bit.
+A step reads `accumulate` micro-batches, whose gradients add up to the big batch's, and moves the weights once; a step
+with a number that is not finite moves nothing. Every draw is keyed by (seed, pair id, visit), so a run that stops
+anywhere and goes on from its last checkpoint ends in the same weights, optimizer state and logs, bit for bit.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tastemaker.base.errors import Interrupted, UserError
-from tastemaker.base.progress import bar
-from tastemaker.train import average, checkpoint, optimizer, samples
+import torch
+
+from tastemaker.base.errors import Interrupted
+from tastemaker.train import average, checkpoint, milestones, optimizer, scaling, skipped
 from tastemaker.train.batch import make_batch
-from tastemaker.train.log import Log, Window
 from tastemaker.train.rate import rate
-from tastemaker.train.run import Run, Task, snapshot
-from tastemaker.train.signals import Stop, stopping
+from tastemaker.train.shapes import alike
+from tastemaker.train.signals import WATCHED, Stop, stopping
 from tastemaker.train.step import step as judge
+from tastemaker.train.tally import Tally
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
+    from torch import Tensor
 
     from tastemaker.train.order import Micro
-
-SHOWN = ("loss", "accuracy")
-MEANS = {"correct": "accuracy"}
-"""What the mean of a figure is called, where it has a name of its own."""
+    from tastemaker.train.run import Run, Task
 
 
 def finish(task: Task, run: Run) -> None:
-    """Train from where ``run`` stands to the end.
+    """Train from where ``run`` stands to the end; every rank calls it.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
-        UserError: the loss is not finite, or nothing can be written; the last good checkpoint is intact.
+        Diverged: several steps in a row were not finite; the last good checkpoint is intact.
+        UserError: nothing can be written, or another rank has stopped; the last good checkpoint is intact.
     """
-    opened = Log(task.out, run.step, run.pairs_seen, run.metrics_bytes)
-    with opened as log, stopping() as stop, _bar(task, run) as progress:
+    with milestones.opened(task, run) as record, stopping() as stop:
         if run.step == 0:
-            _sample(task, run, log)
+            record.begin()
         while run.step < task.steps and advance(task, run, stop):
-            _report(task, run, log, progress)
-        _save(task, run, log)
+            record.after_step()
+        record.save()
+        _agree(task, stop)
     if stop.signum is not None:
         raise Interrupted(stop.signum)
 
 
 def advance(task: Task, run: Run, stop: Stop) -> bool:
-    """One optimizer step; False when a signal came before all its micro-steps were done.
+    """One optimizer step; False when a signal came before all its micro-steps were done, on whichever rank.
 
     The gradients of an unfinished step are dropped: they are drawn again, the same, after the resume.
     """
     settings = task.recipe.train
     micro_batches = task.reading.micro_batches(run.step, settings.batch_size, settings.accumulate)
-    pairs = sum(len(micro.pairs) for micro in micro_batches)
-    sums = Window()
-    for micro in micro_batches:
+    tally = Tally(sum(len(micro.pairs) for micro in micro_batches), task.backbone.device)
+    for micro in task.ranks.share(micro_batches):
         if stop.signum is not None:
-            optimizer.clear(run.optimizer)
-            run.memory.discard()
-            return False
-        _micro_step(task, run, micro, pairs, sums)
-    norm = optimizer.clip(task.trainable.parameters, settings.max_grad_norm)
-    optimizer.apply(run.optimizer, rate(run.step, task.steps, settings))
-    optimizer.clear(run.optimizer)
-    run.memory.commit(run.step)
-    run.step, run.pairs_seen = run.step + 1, run.pairs_seen + pairs
-    sums.add("gradient_norm", norm * pairs)
-    run.window.extend(sums, pairs)
-    if run.average is not None:
-        average.update(run.average, task.trainable.parameters, run.step, settings.ema)
+            tally.signum = stop.signum
+            break
+        for part in alike(micro, task.cache):
+            _micro_step(task, run, part, tally)
+    norm, length, unfit, stopped = _exchange(task, run, tally)
+    if stop.hear(stopped):
+        _drop(run)
+        return False
+    run.step, run.pairs_seen = run.step + 1, run.pairs_seen + tally.pairs
+    if math.isfinite(length) and not unfit:
+        _move(task, run, tally, norm)
+    elif unfit or not scaling.overflowed(run.scaler):
+        _skip(task, run, tally, [pair.pair_id for micro in micro_batches for pair in micro.pairs])
+    else:
+        _drop(run)
+        _note(task, run, "scale", [])
+    run.scaler.update()
     return True
 
 
-def _micro_step(task: Task, run: Run, micro: Micro, pairs: int, sums: Window) -> None:
-    """Add this micro-batch's share of the step's gradient: the mean over ``pairs`` pairs."""
+def _micro_step(task: Task, run: Run, micro: Micro, tally: Tally) -> None:
+    """Add this micro-batch's share of the step's gradient: the mean over all pairs of the step."""
     seed = task.recipe.train.seed
     batch = make_batch(micro.pairs, micro.visits, task.cache, seed, drop_caption=task.recipe.train.drop_caption)
     outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, run.memory, seed)
-    (outcome.loss.sum() / pairs).backward()
-    sums.add("loss", outcome.loss.sum())
-    for name, value in outcome.stats.items():
-        sums.add(MEANS.get(name, name), value.sum())
+    run.scaler.scale(outcome.loss.sum() / tally.pairs).backward()
+    tally.add(batch.pair_ids, outcome)
 
 
-def _report(task: Task, run: Run, log: Log, progress: tqdm[None]) -> None:
-    """After a step: the bar, and whatever is due of a line of metrics, a sample grid and a checkpoint."""
+def _exchange(task: Task, run: Run, tally: Tally) -> tuple[Tensor, float, float, list[float]]:
+    """Add up and clip what all ranks have: the gradient's norm, as tensor and number, unfit pairs, stopped ranks.
+
+    The only place of a step that waits for the device.
+    """
+    parameters, counts = task.trainable.parameters, tally.counts()
+    task.ranks.sum(_gradients_and(task, counts))
+    run.scaler.unscale_(run.optimizer)
+    norm = optimizer.clip(parameters, task.recipe.train.max_grad_norm).to(counts.device)
+    length, unfit, *stopped = torch.cat([norm.view(1), counts]).tolist()
+    return norm, length, unfit, stopped
+
+
+def _gradients_and(task: Task, counts: Tensor) -> Iterator[Tensor]:
+    """What goes round; a weight for which this rank has no gradient counts as zero."""
+    for parameter in task.trainable.parameters.values():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        yield parameter.grad
+    yield counts
+
+
+def _move(task: Task, run: Run, tally: Tally, norm: Tensor) -> None:
+    """Let the step into the weights, the method's memory, the average and the log."""
     settings = task.recipe.train
-    last = run.step == task.steps
-    progress.update(run.pairs_seen - progress.n)
-    if run.step % settings.log_every == 0 or last:
-        _write_line(task, run, log, progress)
-    if settings.sample_every and (run.step % settings.sample_every == 0 or last):
-        _sample(task, run, log)
-    if settings.checkpoint_every and run.step % settings.checkpoint_every == 0:
-        _save(task, run, log)
+    optimizer.apply(run.optimizer, rate(run.step - 1, task.steps, settings))
+    optimizer.clear(run.optimizer)
+    run.memory.commit(run.step - 1, task.ranks.total)
+    if run.average is not None:
+        average.update(run.average, task.trainable.parameters, run.step, settings.ema)
+    tally.sums.add("gradient_norm", norm * tally.own_pairs)
+    run.window.extend(tally.sums, tally.own_pairs)
+    run.skips = 0
 
 
-def _write_line(task: Task, run: Run, log: Log, progress: tqdm[None]) -> None:
-    means = _finite_means(task, run)
-    place = {"step": run.step, "pairs_seen": run.pairs_seen, "lr": rate(run.step - 1, task.steps, task.recipe.train)}
-    speed = log.write(place | means)
-    progress.set_postfix({name: f"{means[name]:.4g}" for name in SHOWN if name in means} | {"pairs/s": f"{speed:.3g}"})
-    run.window = Window()
+def _skip(task: Task, run: Run, tally: Tally, pairs: Sequence[str]) -> None:
+    """Leave everything but the position as it was, and say so; raises `Diverged` when it happens again and again."""
+    _drop(run)
+    unfit = {name for names in task.ranks.gather(tally.unfit_pairs()) for name in names}
+    named = [name for name in pairs if name in unfit] or list(pairs)
+    run.skips += 1
+    _note(task, run, "loss" if unfit else "gradient", named)
+    if run.skips >= skipped.PATIENCE:
+        saved = None if run.saved is None else checkpoint.path_of(task.out, run.saved)
+        raise skipped.diverged(task.out, run.step, named, saved, task.recipe.train.lr)
 
 
-def _finite_means(task: Task, run: Run) -> dict[str, float]:
-    """The window's means; raises before weights that a broken loss has touched are logged or saved."""
-    means = run.window.read()
-    broken = [name for name in ("loss", "gradient_norm") if not math.isfinite(means[name])]
-    if broken:
-        saved = "no checkpoint was" if run.saved is None else f"{checkpoint.path_of(task.out, run.saved)} is"
-        raise UserError(
-            f"{task.out}: {broken[0]} is {means[broken[0]]} at step {run.step} ({run.pairs_seen} pairs seen), "
-            f"{saved} saved; start again in another out with a lower train.lr (it is {task.recipe.train.lr:g})"
-        )
-    return means
+def _note(task: Task, run: Run, reason: str, pairs: Sequence[str]) -> None:
+    if task.ranks.main:
+        run.skipped_bytes = skipped.append(task.out, run.step, run.pairs_seen, reason, pairs)
 
 
-def _sample(task: Task, run: Run, log: Log) -> None:
-    if task.recipe.train.sample_every:
-        with log.aside(), average.using(run.average, task.trainable.parameters):
-            grid = samples.draw(task.backbone, task.recipe.train)
-        samples.save(grid, task.out, run.step)
-        log.image(run.step, grid)
+def _drop(run: Run) -> None:
+    optimizer.clear(run.optimizer)
+    run.memory.discard()
 
 
-def _save(task: Task, run: Run, log: Log) -> None:
-    """Write a checkpoint unless the newest one is of this step."""
-    if run.saved == run.step:
-        return
-    if run.window.sums:
-        _finite_means(task, run)
-    with log.aside():
-        checkpoint.save(task.out, snapshot(task, run, log.settle()), task.recipe.train.keep_checkpoints)
-    run.saved = run.step
-
-
-def _bar(task: Task, run: Run) -> tqdm[None]:
-    progress: tqdm[None] = bar((), "train", total=task.reading.total, unit="pair")
-    progress.initial = progress.n = run.pairs_seen
-    return progress
+def _agree(task: Task, stop: Stop) -> None:
+    """A signal that reached one rank after the last step stops them all."""
+    asked = task.ranks.gather([float(stop.signum == signum) for signum in WATCHED])
+    stop.hear([sum(column) for column in zip(*asked, strict=True)])

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from tastemaker.base.errors import UserError
 from tastemaker.method.memory import Memory
-from tastemaker.train import average, checkpoint, optimizer
+from tastemaker.train import average, checkpoint, optimizer, scaling
 from tastemaker.train.checkpoint import Checkpoint, State
 from tastemaker.train.log import Window
+from tastemaker.train.ranks import Ranks
 from tastemaker.train.recipe import NAME, difference, read_recipe
 
 if TYPE_CHECKING:
+    from torch.amp import GradScaler
     from torch.optim import Optimizer
 
     from tastemaker.backbone.adapter import Trainable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tastemaker.encode.cache import Cache
     from tastemaker.train.order import Reading
     from tastemaker.train.recipe import Recipe
+    from tastemaker.train.validation import HeldOut
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Task:
     trainable: Trainable
     cache: Cache
     reading: Reading
+    ranks: Ranks = field(default_factory=Ranks)
+    held_out: HeldOut | None = None
 
     @property
     def steps(self) -> int:
@@ -51,11 +56,16 @@ class Run:
     optimizer: Optimizer
     average: dict[str, Tensor] | None
     memory: Memory
+    scaler: GradScaler
     step: int = 0
     pairs_seen: int = 0
     metrics_bytes: int = 0
+    skipped_bytes: int = 0
+    skips: int = 0
+    """Steps that were skipped in a row, up to now."""
     saved: int | None = None
     window: Window = field(default_factory=Window)
+    """This rank's."""
 
 
 def resume(task: Task) -> Run:
@@ -66,7 +76,12 @@ def resume(task: Task) -> Run:
     """
     parameters, settings = task.trainable.parameters, task.recipe.train
     memory = Memory(task.recipe.method, task.backbone.schedule, task.backbone.head, task.backbone.device)
-    run = Run(optimizer.make(parameters, settings), average.start(parameters) if settings.ema else None, memory)
+    run = Run(
+        optimizer=optimizer.make(parameters, settings),
+        average=average.start(parameters) if settings.ema else None,
+        memory=memory,
+        scaler=scaling.make(task.recipe.dtype, task.backbone.device),
+    )
     found = checkpoint.newest(task.out)
     if found is not None:
         _restore(task, run, found)
@@ -74,15 +89,21 @@ def resume(task: Task) -> Run:
 
 
 def snapshot(task: Task, run: Run, metrics_bytes: int) -> Checkpoint:
-    """All that `resume` needs to go on as if nothing had happened; the tensors are the live ones, not copies."""
+    """All that `resume` needs to go on as if nothing had happened; the tensors are the live ones, not copies.
+
+    Only the memory's are copies, because several of them may be one. Every rank calls it, because the window of the
+    line that is not full yet lies on all of them.
+    """
     tensors: dict[str, dict[str, Tensor]] = {
         "weights": dict(task.trainable.parameters),
         "optimizer": optimizer.state_tensors(run.optimizer, task.trainable.parameters),
         "average": run.average or {},
-        "window": run.window.sums,
-        "memory": run.memory.tensors(),
+        "scaler": scaling.tensors(run.scaler),
+        "window": run.window.joint(task.ranks).sums,
+        "memory": {name: value.clone() for name, value in run.memory.tensors().items()},
     }
-    return Checkpoint(State(run.step, run.pairs_seen, metrics_bytes, task.fingerprint), tensors)
+    state = State(run.step, run.pairs_seen, metrics_bytes, task.fingerprint, run.skipped_bytes, run.skips)
+    return Checkpoint(state, tensors)
 
 
 @torch.no_grad()
@@ -96,10 +117,13 @@ def _restore(task: Task, run: Run, found: Checkpoint) -> None:
     if run.average is not None:
         run.average = {name: found.tensors["average"][name].to(value.device) for name, value in run.average.items()}
     run.memory.load(found.tensors["memory"])
+    scaling.load(run.scaler, found.tensors["scaler"])
     device = next(iter(parameters.values())).device
-    run.window = Window({name: value.to(device) for name, value in found.tensors["window"].items()})
+    if task.ranks.main:
+        run.window = Window({name: value.to(device) for name, value in found.tensors["window"].items()})
     run.step = run.saved = state.step
     run.pairs_seen, run.metrics_bytes = state.pairs_seen, state.metrics_bytes
+    run.skipped_bytes, run.skips = state.skipped_bytes, state.skips
 
 
 def _other(task: Task) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 WATCHED = (signal.SIGINT, signal.SIGTERM)
@@ -15,6 +15,13 @@ class Stop:
     """The signal that asked for a stop, or None so far."""
 
     signum: int | None = None
+
+    def hear(self, counts: Sequence[float]) -> bool:
+        """Whether any rank was asked, given how many were by each of `WATCHED`; then this one is as well."""
+        asked = [signum for signum, count in zip(WATCHED, counts, strict=True) if count]
+        if asked and self.signum is None:
+            self.signum = asked[0]
+        return bool(asked)
 
 
 @contextlib.contextmanager

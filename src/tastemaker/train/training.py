@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,11 @@ from tastemaker.train import inputs
 from tastemaker.train.order import Reading
 
 if TYPE_CHECKING:
+    from tastemaker.rank.pairs import Pair
+    from tastemaker.train.ranks import Ranks
     from tastemaker.train.recipe import Recipe
     from tastemaker.train.run import Run, Task
+    from tastemaker.train.validation import HeldOut
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a full disk, a full quota and a file past its limit are called."""
@@ -24,13 +27,14 @@ GO_ON = "free some space and run the same command to go on"
 
 
 def train(recipe: Recipe) -> dict[str, Any]:
-    """Train by ``recipe`` into its ``out`` and return the summary.
+    """Train by ``recipe`` into its ``out`` and return the summary (an empty one on all ranks but the main one).
 
     A finished run is recognised and left alone; a stopped one goes on from its newest whole checkpoint and ends in the
-    same bits as if it had not been stopped.
+    same bits as if it had not been stopped. Processes that torchrun has started share the work.
 
     Raises:
-        UserError: something is missing or does not fit together, the loss is not finite, or the disk is full.
+        UserError: something is missing or does not fit together, or the disk is full.
+        Diverged: several steps in a row were not finite; the last good checkpoint is intact.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
     started = time.monotonic()
@@ -38,55 +42,94 @@ def train(recipe: Recipe) -> dict[str, Any]:
     index = inputs.cache_index(Path(recipe.data.cache))
     mark = summary.fingerprint(recipe=recipe.identity(), pairs=inputs.pairs_sha(recipe), model_key=index["model_key"])
     out = Path(recipe.out)
-    with files.locked(out), _disk_full_is_told(out):
-        return summary.finished(out, mark) or _train(recipe, out, mark, index, started)
+    from tastemaker.train.ranks import joined
+
+    with joined(recipe.train) as (ranks, device), _held(out, ranks), _disk_full_is_told(out):
+        finished = ranks.gather(summary.finished(out, mark) if ranks.main else None)[0]
+        if finished is not None:
+            return finished if ranks.main else {}
+        task = prepare(recipe, out, mark, index, ranks, device)
+        return _train(task, started)
 
 
-def _train(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], started: float) -> dict[str, Any]:
+def _train(task: Task, started: float) -> dict[str, Any]:
     from tastemaker.base.config import write_yaml
     from tastemaker.train import export, loop, run
     from tastemaker.train.recipe import NAME
 
-    files.clear_temporaries(out)
-    files.clear_temporaries(out / "checkpoints")
-    task = prepare(recipe, out, mark, index)
     state = run.resume(task)
-    write_yaml(out / NAME, recipe)
+    if task.ranks.main:
+        write_yaml(task.out / NAME, task.recipe)
     loop.finish(task, state)
+    if not task.ranks.main:
+        return {}
     weights = export.export(task, state)
-    return summary.finish(out, "train", started, fingerprint=mark, **_facts(task, state, weights))
+    return summary.finish(task.out, "train", started, fingerprint=task.fingerprint, **_facts(task, state, weights))
 
 
-def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any]) -> Task:
+@contextmanager
+def _held(out: Path, ranks: Ranks) -> Iterator[None]:
+    """The main rank holds the run's folder for all, and tidies it."""
+    if not ranks.main:
+        yield
+        return
+    with files.locked(out):
+        files.clear_temporaries(out)
+        files.clear_temporaries(out / "checkpoints")
+        yield
+
+
+def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: Ranks, device: str) -> Task:
     """Load pairs, cache and model, and put the adapter on.
 
     Raises:
-        UserError: the cache is another model's, or misses an image or a prompt.
+        UserError: the cache is another model's, or misses an image or a prompt; pairs that do not fit the method;
+            a device that is not here, or that the optimizer does not run on.
     """
     from tastemaker.backbone.adapter import attach
-    from tastemaker.backbone.load import identity, load
+    from tastemaker.backbone.load import identity, load, named_device
     from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import read_pairs
+    from tastemaker.train import optimizer
     from tastemaker.train.run import Task
 
     settings = recipe.train
+    optimizer.require(settings.optimizer, named_device(device))
+    inputs.check_model(recipe, index, identity(recipe.model, recipe.revision))
     sources = [read_pairs(Path(source.pairs)) for source in recipe.data.sources]
     reading = Reading(sources, recipe.data, settings.seed)
     pairs = [pair for source in sources for pair in source]
-    inputs.check_cache(recipe, pairs, index, identity(recipe.model, recipe.revision))
+    inputs.check_kinds(recipe, pairs)
+    inputs.check_cache(recipe, pairs, index, recipe.data.folders)
+    held_out = _held_out(recipe, pairs, index)
     backbone = load(
         recipe.model,
         dtype=recipe.dtype,
         revision=recipe.revision,
-        device=settings.device,
+        device=device,
         gradient_checkpointing=settings.gradient_checkpointing,
     )
+    recipe.method.require(backbone.schedule, backbone.head)
     trainable = attach(backbone, recipe.adapter, settings.seed, reference=recipe.method.needs_reference)
     cache = Cache(Path(recipe.data.cache))
-    return Task(recipe, out, mark, backbone, trainable, cache, reading)
+    return Task(recipe, out, mark, backbone, trainable, cache, reading, ranks, held_out)
+
+
+def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any]) -> HeldOut | None:
+    from tastemaker.rank.pairs import read_pairs
+    from tastemaker.train.validation import held_out
+
+    if recipe.data.validation is None:
+        return None
+    found = read_pairs(Path(recipe.data.validation))
+    inputs.check_held_out(recipe, pairs, found)
+    inputs.check_cache(recipe, found, index, recipe.data.validation)
+    keeps_reference = recipe.adapter.kind == "lora" or recipe.method.needs_reference
+    return held_out(found, recipe.train.validation_pairs, keeps_reference)
 
 
 def _facts(task: Task, run: Run, weights: Path) -> dict[str, Any]:
+    from tastemaker.train import skipped
     from tastemaker.train.export import last_line, versions
 
     last = last_line(task.out)
@@ -95,6 +138,7 @@ def _facts(task: Task, run: Run, weights: Path) -> dict[str, Any]:
         "weights": weights.name,
         "steps": run.step,
         "pairs_seen": run.pairs_seen,
+        "skipped": skipped.count(task.out),
         "trained_parameters": sum(parameter.numel() for parameter in task.trainable.parameters.values()),
         "last": {name: value for name, value in last.items() if name not in ("step", "pairs_seen")},
         "versions": versions(),
