@@ -37,9 +37,15 @@ def test_identity_changes_with_a_weight_or_a_setting(folder):
     assert len({before, after, identity(folder)}) == 3
 
 
-def test_weights_are_cast_once_and_outputs_stay_float32(folder):
-    backbone = load(folder, dtype="bfloat16")
-    assert {p.dtype for p in backbone.denoiser.parameters()} == {torch.bfloat16}
+def test_weights_are_cast_and_outputs_stay_float32(folder):
+    """To the same bits as a model that is read whole and cast then."""
+    backbone, whole = load(folder, dtype="bfloat16"), load(folder)
+    for name, module in backbone.pipeline().components.items():
+        if isinstance(module, torch.nn.Module):
+            cast = whole.pipeline().components[name].bfloat16().state_dict()
+            for key, tensor in module.state_dict().items():
+                assert torch.equal(tensor, cast[key]), key
+                assert tensor.dtype == cast[key].dtype
     assert backbone.condition(["a"])["embeds"].dtype == torch.float32
 
 

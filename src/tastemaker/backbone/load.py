@@ -14,7 +14,6 @@ from tastemaker.base.files import read_json
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import DiffusionPipeline
 
     from tastemaker.backbone.backbone import Backbone
 
@@ -30,7 +29,7 @@ def load(
     adapter_scale: float = 1.0,
     gradient_checkpointing: bool = False,
 ) -> Backbone:
-    """The model of a local diffusers folder or a hub id, frozen, its weights cast to ``dtype`` once.
+    """The model of a local diffusers folder or a hub id, frozen, its weights cast to ``dtype`` as they are read.
 
     ``device`` ``auto`` is CUDA where there is one. ``adapter`` is a folder or file of LoRA weights to put on, times
     ``adapter_scale``. ``gradient_checkpointing`` trades a second forward pass for memory in training and changes no
@@ -41,13 +40,12 @@ def load(
     """
     import torch
 
-    folder, place = find(model, revision), _device(device)
+    folder, place = find(model, revision), named_device(device)
     kind = pipeline_class(folder)
     with bars_on_terminals_only():
-        pipeline = _pipeline(folder, kind)
+        pipeline = _pipeline(folder, kind, getattr(torch, dtype)).to(place)
     if adapter is not None:
         _put_on(pipeline, Path(adapter), adapter_scale)
-    pipeline.to(place, getattr(torch, dtype))
     backbone = _adapter(kind)(pipeline, lambda: identity_of(model, folder))
     if gradient_checkpointing:
         denoiser: Any = backbone.denoiser
@@ -85,8 +83,8 @@ def _adapter(kind: str) -> Callable[[Any, Callable[[], str]], Backbone]:
     raise AssertionError(kind)
 
 
-def _device(name: str) -> torch.device:
-    """The device called ``name``, tried out; ``auto`` is CUDA where there is one."""
+def named_device(name: str) -> torch.device:
+    """The device called ``name``, tried out, or a `UserError`; ``auto`` is CUDA where there is one."""
     import torch
 
     wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
@@ -96,17 +94,17 @@ def _device(name: str) -> torch.device:
         raise UserError(f"device {name}: not to be had here ({one_line(error)}); give auto or cpu") from None
 
 
-def _pipeline(folder: Path, kind: str) -> DiffusionPipeline:
+def _pipeline(folder: Path, kind: str, dtype: torch.dtype) -> Any:
+    """What a library keeps in float32 even in a half-precision model, such as parts of T5 in float16, stays so."""
     from diffusers import DiffusionPipeline
     from safetensors import SafetensorError
 
-    unwanted: dict[str, Any] = (
-        {"safety_checker": None, "requires_safety_checker": False} if kind == "StableDiffusionPipeline" else {}
-    )
-    missing = {name: None for name, place in read_json(folder / INDEX).items() if place == [None, None]}  # as SD3's T5
-    parts = missing | unwanted
+    parts = {name: None for name, place in read_json(folder / INDEX).items() if place == [None, None]}  # as SD3's T5
+    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True} | parts
+    if kind == "StableDiffusionPipeline":
+        settings |= {"safety_checker": None, "requires_safety_checker": False}
     try:
-        return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **parts)
+        return DiffusionPipeline.from_pretrained(folder, **settings)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot be loaded ({one_line(error)}); save it again as safetensors") from error
 
