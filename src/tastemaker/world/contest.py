@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tastemaker.train.recipe import Recipe
     from tastemaker.world.captions import Split
 
-BASE, UTILITY = "base", "utility.json"
+BASE, UTILITY, TUNED = "base", "utility.json", "tuned.json"
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,11 @@ def contest(
 ) -> dict[str, Any]:
     """Tune and run ``entrants`` (by default all) for ``seeds`` into ``out``; finished runs are left alone.
 
-    Returns counts. Raises `UserError` for a name that is no entrant.
+    Writes ``table.md``, ``contest.png`` and ``utilities.parquet`` about all that has run so far. Returns counts. Raises
+    `UserError` for a name that is no entrant.
     """
+    from tastemaker.world.verdicts import tell
+
     started = time.monotonic()
     if unknown := [name for name in entrants if name not in BY_NAME]:
         raise UserError(f"{unknown[0]}: no such entrant; there are {', '.join(BY_NAME)}")
@@ -57,11 +60,19 @@ def contest(
         prepare(out, seeds, size)
     judge(out / BASE, None, size, "test")
     tuned = {entrant.name: tune(out, entrant, size) for entrant in bar(chosen, "tune", unit="method")}
-    write_json(out / "tuned.json", tuned)
+    remember(out / TUNED, tuned)
     work = [(seed, entrant) for seed in seeds for entrant in chosen]
     for seed, entrant in bar(work, "contest", unit="run"):
         run(out / f"seed-{seed}" / entrant.name, out, entrant, tuned[entrant.name], seed, size, "test")
+    tell(out)
     return {"entrants": len(chosen), "seeds": list(seeds), "out": str(out), "seconds": time.monotonic() - started}
+
+
+def remember(path: Path, tuned: Mapping[str, Settings]) -> None:
+    """Add the tuned settings to those of other entrants."""
+    with locked(path.parent):
+        earlier = read_json(path) if path.is_file() else {}
+        write_json(path, earlier | {name: dict(settings) for name, settings in tuned.items()})
 
 
 def prepare(out: Path, seeds: Sequence[int], size: Size) -> None:
@@ -125,7 +136,6 @@ def recipe(run: Path, out: Path, entrant: Entrant, settings: Settings, seed: int
     from tastemaker.base.config import read_yaml
     from tastemaker.rank.pairs import read_pairs
     from tastemaker.train.recipe import Recipe
-    from tastemaker.world.captions import Split
 
     tree = read_yaml(RECIPE)
     pairs = pairs_of(out, entrant.pairs, seed)
