@@ -34,6 +34,11 @@ def overflowed(scaler: GradScaler) -> bool:
     return scaler.is_enabled() and scaler.get_scale() > 1
 
 
+def figures(scaler: GradScaler) -> dict[str, float]:
+    """What to log: the scale, where there is one; this waits for the device."""
+    return {"scale": scaler.get_scale()} if scaler.is_enabled() else {}
+
+
 def tensors(scaler: GradScaler) -> dict[str, Tensor]:
     """What the scaler remembers: its scale and the good steps in a row; empty for one that is not enabled."""
     state = scaler.state_dict()
