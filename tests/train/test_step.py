@@ -17,7 +17,7 @@ from tastemaker.encode.cache import EMPTY
 from tastemaker.method.memory import Memory
 from tastemaker.method.method import Credit, Method
 from tastemaker.method.pairwise import Logistic
-from tastemaker.method.pointwise import Sft
+from tastemaker.method.pointwise import Pointwise, Sft
 from tastemaker.method.when import Range
 from tastemaker.process.prediction import Prediction
 from tastemaker.rank.pairs import Pair
@@ -291,8 +291,6 @@ SINGLES = [replace(pair(0), pair_id="liked", loser=None), replace(pair(1), pair_
 
 def test_single_images_are_judged_by_their_own_sign(trained):
     """KTO from a liked and a disliked image: the loss is that of the formula, on the errors that are reported."""
-    from tastemaker.method.pointwise import Pointwise
-
     outcome = step(*trained, batch_of(SINGLES), Method(link=Pointwise(beta=50)))
     rho = outcome.stats["reference_error_image"] - outcome.stats["error_image"]
     sign = torch.tensor([1.0, -1.0])
@@ -302,8 +300,6 @@ def test_single_images_are_judged_by_their_own_sign(trained):
 
 def test_a_single_image_sees_the_draws_of_its_key_whatever_its_sign(trained):
     """A liked image and the same one disliked differ in the sign of ρ alone."""
-    from tastemaker.method.pointwise import Pointwise
-
     liked = replace(pair(0), loser=None)
     disliked = replace(liked, winner=None, loser=liked.winner)
     rho = [step(*trained, batch_of([one]), Method(link=Pointwise())).stats["margin"] for one in (liked, disliked)]
