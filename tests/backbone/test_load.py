@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from support.models import save_tiny_sd
-from tastemaker.backbone.load import identity, load
+from tastemaker.backbone.load import _adapter, identity, load
+from tastemaker.backbone.source import SUPPORTED
 from tastemaker.base.errors import UserError
 
 
@@ -57,6 +58,13 @@ def test_loading_is_silent_where_nobody_looks_on(folder, capfd):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(UserError, match="no such model folder"):
         load(tmp_path / "nowhere")
+
+
+def test_every_supported_pipeline_has_an_adapter_and_a_row_in_the_docs(root):
+    page = (root / "docs" / "backbones.md").read_text(encoding="utf-8")
+    for kind in SUPPORTED:
+        assert callable(_adapter(kind))
+        assert f"| `{kind}` |" in page, kind
 
 
 def test_a_folder_without_an_index(tmp_path):
