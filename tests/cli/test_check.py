@@ -51,7 +51,7 @@ def test_it_lists_what_train_then_writes(tree: dict[str, Any], tmp_path: Path) -
 def test_it_prints_and_runs_nothing(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(recipe), "--train.lr", "0.5"]) == 0
     printed = capsys.readouterr().out
-    for said in ("optimizer steps", "AdamW, GB", "recipe.yaml", "0.5"):
+    for said in ("optimizer steps", "optimizer, GB", "recipe.yaml", "0.5"):
         assert said in printed
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from support.models import save_tiny_sd
 from tastemaker.base.errors import UserError
 from tastemaker.train import headers, memory
+from tastemaker.train.choice import Adafactor
 from tastemaker.train.recipe import Recipe
 
 SD15 = {"cross_attention_dim": 768, "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8}
@@ -18,6 +20,10 @@ TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 def recipe(kind: str = "lora", **train: Any) -> Recipe:
     tree = {"model": "m", "data": {"pairs": "p", "cache": "c"}, "adapter": {"kind": kind}, "method": {}, "out": "o"}
     return Recipe.model_validate(tree | {"train": train})
+
+
+def count_trained(chosen: Recipe, shapes: headers.Shapes) -> int:
+    return sum(map(prod, memory.trained_shapes(chosen, shapes)))
 
 
 class Attention(torch.autograd.Function):
@@ -77,19 +83,28 @@ def test_activations_of_sd15_are_what_autograd_saves(
     assert estimated / (2 * 4) == pytest.approx(saved_elements(unet, monkeypatch), rel=0.1)
 
 
-def test_parameters_of_sd15_are_exact() -> None:
+def test_weights_of_sd15_are_exact() -> None:
     """859.52 M weights in SD1.5's UNet; LoRA of rank 64 as peft builds it."""
     unet = sd15_on_meta(64)
     shapes = shapes_of(unet)
-    trained = sum(p.numel() for name, p in unet.named_parameters() if "lora_" in name)
-    assert headers.count(shapes) == memory.trained_parameters(recipe("full"), shapes) == 859_520_964
-    assert memory.trained_parameters(recipe("lora"), shapes) == trained
+    lora = [tuple(parameter.shape) for name, parameter in unet.named_parameters() if "lora_" in name]
+    assert headers.count(shapes) == count_trained(recipe("full"), shapes) == 859_520_964
+    assert sorted(memory.trained_shapes(recipe("lora"), shapes)) == sorted(lora)
+
+
+def test_the_optimizer_counts_what_it_remembers(model: Path) -> None:
+    """Float32 moments are 8 bytes a weight; what the kinds remember is tested with them."""
+    shapes = memory.trained_shapes(recipe("full"), headers.part_shapes(model, "unet"))
+    count = sum(map(prod, shapes))
+    for kind, size in (("adamw", 8 * count), ("adafactor", Adafactor().state_bytes(shapes))):
+        found = memory.estimate(recipe("full", optimizer={"kind": kind}), model, 8)
+        assert found["optimizer, GB"] == round(size / 1e9, 3)
 
 
 def test_lora_on_one_weight_by_hand() -> None:
     """[3, 5] at rank 64: 64·(5 + 3); a kernel of 3×3 over 5 channels: 64·(5·9 + 3). Biases and others get none."""
     shapes = {"a.to_q.weight": (3, 5), "b.to_q.weight": (3, 5, 3, 3), "a.to_q.bias": (3,), "a.not_to_q.weight": (3, 5)}
-    assert memory.trained_parameters(recipe(), shapes) == 64 * (5 + 3) + 64 * (45 + 3)
+    assert count_trained(recipe(), shapes) == 64 * (5 + 3) + 64 * (45 + 3)
 
 
 @pytest.fixture(scope="module")
