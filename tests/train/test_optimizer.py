@@ -10,11 +10,14 @@ import torch
 from torch.nn import Parameter
 from torch.testing._internal.two_tensor import TwoTensor
 
+from support.training import make_task, recipe_of
+from tastemaker.backbone import load
 from tastemaker.base.errors import UserError
 from tastemaker.train import choice, inputs, optimizer
 from tastemaker.train.choice import PACKED, Adafactor, AdamW
 from tastemaker.train.config import Settings
 from tastemaker.train.recipe import read_recipe
+from tastemaker.train.training import train
 
 CPU = torch.device("cpu")
 OWN = [AdamW(), AdamW(betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1), Adafactor(weight_decay=0.1)]
@@ -23,16 +26,16 @@ SHAPES = {"large": (16, 512), "ragged": (4100,), "small": (3, 5), "kernel": (4, 
 """For the packing kinds: whole blocks, a short last block, and too small to pack."""
 
 
-def weights_of(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, Parameter]:
+def weights_of(shapes: dict[str, tuple[int, ...]], seed: int = 0, device: str = "cpu") -> dict[str, Parameter]:
     random = torch.Generator().manual_seed(seed)
-    return {name: Parameter(torch.randn(shape, generator=random)) for name, shape in shapes.items()}
+    return {name: Parameter(torch.randn(shape, generator=random).to(device)) for name, shape in shapes.items()}
 
 
 def go(weights: dict[str, Parameter], moved: torch.optim.Optimizer, steps: range) -> None:
     """Steps with gradients keyed by the step, at a rate that changes."""
     for step in steps:
         for name, gradient in weights_of({name: tuple(w.shape) for name, w in weights.items()}, 100 + step).items():
-            weights[name].grad = gradient.detach() * 1e-3
+            weights[name].grad = gradient.detach().to(weights[name].device) * 1e-3
         optimizer.apply(moved, 1e-2 / (1 + step))
         optimizer.clear(moved)
 
@@ -141,18 +144,24 @@ def test_a_restored_state_goes_on_bit_for_bit(kind: AdamW | Adafactor) -> None:
     _resume(kind)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", [*OWN, *EXTRAS], ids=lambda kind: kind.kind)
+def test_a_restored_state_goes_on_bit_for_bit_on_a_gpu(kind: AdamW | Adafactor) -> None:
+    _resume(kind, "cuda")
+
+
 def test_a_restored_packed_state_goes_on_bit_for_bit(stand_in: AdamW) -> None:
     moved = _resume(stand_in)
     assert isinstance(moved, Packing)
     assert moved.param_groups[0]["lr"] is moved.rate  # filled, not replaced: torchao compiles its step for this tensor
 
 
-def _resume(kind: AdamW | Adafactor) -> torch.optim.Optimizer:
+def _resume(kind: AdamW | Adafactor, device: str = "cpu") -> torch.optim.Optimizer:
     """Six steps at once and with a file of safetensors in between end in the same bits; loading moves no weight."""
     from safetensors.torch import load, save
 
     settings = Settings(optimizer=kind)
-    whole = weights_of(SHAPES)
+    whole = weights_of(SHAPES, device=device)
     moved = optimizer.make(whole, settings)
     assert optimizer.state_tensors(moved, whole) == {}
     go(whole, moved, range(3))
@@ -174,7 +183,9 @@ def _resume(kind: AdamW | Adafactor) -> torch.optim.Optimizer:
 
 
 def bits(tensors: Any) -> dict[str, bytes]:
-    return {name: value.detach().reshape(-1).view(torch.uint8).numpy().tobytes() for name, value in tensors.items()}
+    return {
+        name: value.detach().reshape(-1).view(torch.uint8).cpu().numpy().tobytes() for name, value in tensors.items()
+    }
 
 
 def test_a_state_of_another_layout_is_refused() -> None:
@@ -208,7 +219,7 @@ def test_bytes_of_large_weights_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", PACKED)
 def test_a_missing_library_is_named_with_the_command(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
     extra = "bnb" if kind == "adamw8bit" else "torchao"
     with pytest.raises(UserError, match=rf"{kind} needs \w+, which is not .*: pip install 'tastemaker\[{extra}\]'$"):
         optimizer.make(weights_of(SHAPES), Settings(optimizer={"kind": kind}))
@@ -218,7 +229,7 @@ def test_a_recipe_without_its_library_is_told_before_anything_is_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`check` lists it, `train` stops at it."""
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
     recipe = read_recipe(root / "recipes" / "sd15" / "sft.yaml", ["--train.optimizer.kind", "adamw8bit"])
     assert [line for line in inputs.missing(recipe) if "pip install 'tastemaker[bnb]'" in line]
 
@@ -260,15 +271,27 @@ def test_a_broken_library_is_told(stand_in: AdamW, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_device_that_cannot_is_told(kind: Any, device: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(choice, "find_spec", lambda name: name)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
     monkeypatch.setattr(optimizer.shutil, "which", lambda _: None)
     with pytest.raises(UserError, match=said):
         optimizer.require(AdamW(kind=kind), torch.device(device))
 
 
+def test_a_device_that_cannot_is_told_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = make_task(tmp_path / "task", pairs=2)
+    monkeypatch.setattr(choice, "find_spec", lambda _: object())
+    monkeypatch.setattr(optimizer.shutil, "which", lambda _: None)
+    monkeypatch.setattr(load, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    with pytest.raises(UserError, match="there is no C"):
+        train(recipe_of(tree, tmp_path / "out", optimizer={"kind": "torchao-adamw8bit"}))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
 def test_plain_kinds_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
     for kind in OWN:
         optimizer.require(kind, torch.device("mps"))
 

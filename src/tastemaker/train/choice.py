@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import ceil, prod
 from typing import Annotated, Literal
 
@@ -100,7 +100,7 @@ Optimizer = Annotated[AdamW | Adafactor, Field(discriminator="kind")]
 def missing_library(choice: AdamW | Adafactor) -> str | None:
     """One line with the command that installs what ``choice`` needs, or None when it is there."""
     packed = PACKED.get(choice.kind)
-    if packed is None or importlib.util.find_spec(packed.library) is not None:
+    if packed is None or find_spec(packed.library) is not None:
         return None
     install = f"pip install 'tastemaker[{packed.extra}]'"
     return f"train.optimizer.kind: {choice.kind} needs {packed.library}, which is not installed; get it with: {install}"
