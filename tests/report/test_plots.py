@@ -20,6 +20,7 @@ def every_figure() -> list[Figure]:
     labels = generator.random(50) < 0.5
     return [
         plots.margins(generator.random(50), generator.random(50)),
+        plots.verdicts(generator.random(50), generator.random(30)),
         plots.sorted_quality(generator.random(50), 15),
         plots.forest([plots.Estimate("s", "m", 0.6, 0.5, 0.7)], reference=0.5, xlabel="win rate", caption="Rates."),
         curves.training(RUNS),
@@ -35,11 +36,24 @@ def test_margins_by_hand() -> None:
     assert (sum(below), sum(figure.data["pairs"])) == (1, 4)
 
 
+def test_verdicts_by_hand() -> None:
+    """Twenty bins of 0.05: 0.92 lies in bin 18, 0.12 in bin 2."""
+    figure = plots.verdicts([0.92, 0.92, 0.5], [0.12])
+    assert [place for place, n in enumerate(figure.data["liked"]) if n] == [10, 18]
+    assert [place for place, n in enumerate(figure.data["disliked"]) if n] == [2]
+    assert "0.780 of 3 liked ones, 0.120 of 1 disliked ones" in figure.caption
+    assert "disliked" not in plots.verdicts([0.5], []).caption
+
+
 def test_sorted_quality_by_hand() -> None:
     figure = plots.sorted_quality([0.1, 0.9, 0.5, 0.7], 2)
     assert figure.data["quality"] == [0.9, 0.7, 0.5, 0.1]
     assert "best 2 (50.0%, Q ≥ 0.700)" in figure.caption
     assert "kept" not in plots.sorted_quality([0.1, 0.9], None).caption
+    assert (
+        "ψ of a liked image, 1 − ψ of a disliked one, of 2 images"
+        in plots.sorted_quality([1, 0], None, of="images").caption
+    )
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:

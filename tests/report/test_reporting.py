@@ -180,6 +180,27 @@ def test_a_random_subset_has_no_cut(inputs: dict[str, Any], tmp_path: Path) -> N
     assert "Quality Q" in text
 
 
+def test_images_that_were_judged_alone(inputs: dict[str, Any], tmp_path: Path) -> None:
+    """The rows of the pairs, of every other one the loser taken away, of the others the winner."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name in ("pairs", "discarded"):
+        rows = pq.read_table(inputs["ranked"] / f"{name}.parquet").to_pylist()
+        for number, row in enumerate(rows):
+            absent = ("winner", "loser")[number % 2]
+            row |= {absent: None, f"psi_{absent}": None}
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    report(tmp_path / "r.html", ranked=tmp_path, data=inputs["data"])
+    text = (tmp_path / "r.html").read_text()
+    assert "ψ of the images that were judged alone" in text
+    assert "Best images by Q" in text
+    shown = re.findall(r"alt=.(\w+) for: ", text)
+    assert set(shown) == {"liked", "disliked"}
+    assert len(shown) == 10
+    assert not any(word in text for word in ("winner", "ψ nan"))
+
+
 def test_large_images_are_made_smaller(tmp_path: Path) -> None:
     from PIL import Image
 

@@ -38,11 +38,11 @@ def shorten(text: str, most: int) -> str:
 
 
 def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: str = "") -> Gallery:
-    """Winner and loser of each row of a pairs.parquet, with ψ and Q; the images come from the data folder."""
+    """Winner and loser of each row of a pairs.parquet, or the one image, with ψ and Q; images come from ``data``."""
     from tastemaker.data.images import decode
     from tastemaker.data.store import ImageStore
 
-    wanted = {row[role] for row in rows for role in ("winner", "loser")}
+    wanted = {row[role] for row in rows for role in _roles(row)}
     images = {sha: decode(content) for sha, content in ImageStore(data).read_many(wanted)}
     strips = [
         Strip(
@@ -50,18 +50,25 @@ def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: st
             tuple(
                 picture(
                     images[row[role]],
-                    alt=shorten(f"{role} for: {row['prompt']}", SPOKEN),
-                    label=role,
+                    alt=shorten(f"{label} for: {row['prompt']}", SPOKEN),
+                    label=label,
                     lines=(f"ψ {row[f'psi_{role}']:.3f}",),
                     mark="good" if role == "winner" else "bad",
                 )
-                for role in ("winner", "loser")
+                for role, label in _roles(row).items()
             ),
             f"Q {row['quality']:.3f}",
         )
         for row in rows
     ]
     return Gallery(title, tuple(strips), caption)
+
+
+def _roles(row: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a row that hold an image, and what it is called."""
+    if row["loser"] is None:
+        return {"winner": "liked"}
+    return {"loser": "disliked"} if row["winner"] is None else {"winner": "winner", "loser": "loser"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.report.drawing import ACCENT, INK, MUTED, POINTS, SECOND, figure
 from tastemaker.report.page import Figure, printable
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
     from numpy.typing import ArrayLike
+
+Kind = Literal["pairs", "images"]
+"""Two images, or one that was judged alone."""
+FORMULAS: dict[Kind, str] = {
+    "pairs": "ψ(winner) · (1 − ψ(loser))",
+    "images": "ψ of a liked image, 1 − ψ of a disliked one,",
+}
 
 
 def margins(psi_winner: ArrayLike, psi_loser: ArrayLike, name: str = "margins") -> Figure:
@@ -43,8 +50,31 @@ def margins(psi_winner: ArrayLike, psi_loser: ArrayLike, name: str = "margins") 
     return figure(name, draw, (2.9, 2.7), alt=f"Histogram. {caption}", caption=caption, data=data)
 
 
-def sorted_quality(quality: ArrayLike, kept: int | None, name: str = "quality") -> Figure:
-    """Q of all pairs from best to worst, [n], with the cut after the first ``kept`` (None: not cut by Q)."""
+def verdicts(psi_liked: ArrayLike, psi_disliked: ArrayLike, name: str = "verdicts") -> Figure:
+    """Histograms of ψ over the images that people liked and those that they did not, each judged alone."""
+    import numpy as np
+
+    sides = {"liked": np.asarray(psi_liked, np.float64), "disliked": np.asarray(psi_disliked, np.float64)}
+    edges = np.linspace(0, 1, 21)
+    counts = {side: np.histogram(psi, edges)[0] for side, psi in sides.items()}
+
+    def draw(canvas: Canvas, wide: bool) -> None:
+        axes = canvas.subplots()
+        for (side, heights), colour in zip(counts.items(), (ACCENT, SECOND), strict=True):
+            axes.stairs(heights, edges, fill=True, color=colour, alpha=0.55, label=side)
+        axes.grid(axis="x", visible=False)
+        axes.set(xlabel="ψ of the image", ylabel="images", xlim=(0, 1))
+        axes.legend(frameon=False, ncols=2 if wide else 1)
+
+    said = ", ".join(f"{psi.mean():.3f} of {psi.size:,} {side} ones" for side, psi in sides.items() if psi.size)
+    caption = f"ψ of the images that were judged alone; its mean is {said}."
+    data = {"from": edges[:-1].tolist(), "to": edges[1:].tolist()}
+    data |= {side: heights.tolist() for side, heights in counts.items()}
+    return figure(name, draw, (2.9, 2.7), alt=f"Two histograms. {caption}", caption=caption, data=data)
+
+
+def sorted_quality(quality: ArrayLike, kept: int | None, name: str = "quality", of: Kind = "pairs") -> Figure:
+    """Q [n] of all pairs or single images, best to worst; ``kept`` of them lie before the cut (None: no cut by Q)."""
     import numpy as np
 
     q = np.sort(np.asarray(quality, np.float64))[::-1]
@@ -54,24 +84,24 @@ def sorted_quality(quality: ArrayLike, kept: int | None, name: str = "quality") 
     def draw(canvas: Canvas, wide: bool) -> None:
         axes = canvas.subplots()
         axes.plot(share, q[rank], color=ACCENT)
-        axes.set(xlabel="pairs, best first", ylabel="quality Q", xlim=(0, 1), ylim=(0, 1.03))
+        axes.set(xlabel=f"{of}, best first", ylabel="quality Q", xlim=(0, 1), ylim=(0, 1.03))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         if kept:
             inside = share <= kept / len(q)
             axes.fill_between(share[inside], q[rank][inside], color=ACCENT, alpha=0.18, linewidth=0)
-            _cut(axes, kept, len(q), wide)
+            _cut(axes, kept, f"{len(q):,} {of}", kept / len(q), wide)
 
-    caption = f"Quality Q = ψ(winner) · (1 − ψ(loser)) of {len(q):,} pairs, best first."
+    caption = f"Quality Q = {FORMULAS[of]} of {len(q):,} {of}, best first."
     if kept:
         caption += f" The best {kept:,} ({kept / len(q):.1%}, Q ≥ {q[kept - 1]:.3f}) are kept."
     data = {"rank": (rank + 1).tolist(), "share": share.tolist(), "quality": q[rank].tolist()}
     return figure(name, draw, (2.9, 2.7), alt=f"Falling curve. {caption}", caption=caption, data=data)
 
 
-def _cut(axes: Axes, kept: int, pairs: int, wide: bool) -> None:
-    at, side, gap = kept / pairs, *(("left", 0.012) if kept < 0.55 * pairs else ("right", -0.012))
+def _cut(axes: Axes, kept: int, of: str, at: float, wide: bool) -> None:
+    side, gap = ("left", 0.012) if at < 0.55 else ("right", -0.012)
     axes.axvline(at, color=SECOND, linewidth=1.4)
-    says = f"{kept:,} of {pairs:,} pairs kept" if wide else f"{kept:,} kept"
+    says = f"{kept:,} of {of} kept" if wide else f"{kept:,} kept"
     axes.text(at + gap, 1.01, says, color=SECOND, ha=side, va="top", weight="bold")
 
 

@@ -21,6 +21,14 @@ PAIRS = 6
 RANDOM, EXTREME = 12, 4
 """Prompts drawn at random, and those with the largest gains and losses."""
 TILES = 4
+ENDS: dict[plots.Kind, tuple[str, str]] = {
+    "pairs": (
+        "The scorer is sure that the winner is good and the loser is not.",
+        "The scorer would have chosen the other image, or likes neither.",
+    ),
+    "images": ("The scorer is of the people's opinion.", "The scorer is of the opposite opinion."),
+}
+"""What the ends of the order have in common, best and worst."""
 
 
 def result(metrics: Mapping[str, Any]) -> Section:
@@ -120,20 +128,27 @@ def ranking(ranked: Path, data: Path | None) -> Section:
     pairs = pa.concat_tables([kept, cut])
     quality = pairs["quality"].to_numpy()
     by_quality = not len(cut) or quality[: len(kept)].min() >= quality[len(kept) :].max()
+    psi, kind = (pairs["psi_winner"], pairs["psi_loser"]), _kind(pairs)
     figures = (
-        plots.margins(pairs["psi_winner"].to_numpy(), pairs["psi_loser"].to_numpy()),
-        plots.sorted_quality(quality, len(kept) if by_quality else None),
+        plots.margins(*psi) if kind == "pairs" else plots.verdicts(*(column.drop_null() for column in psi)),
+        plots.sorted_quality(quality, len(kept) if by_quality else None, of=kind),
     )
     order = np.argsort(-quality, kind="stable")
     return Section("Which comparisons to trust", figures + (_ends(pairs, order, data) if data else ()))
 
 
-def _ends(pairs: pa.Table, order: Any, data: Path) -> tuple[Gallery, ...]:
-    count = min(PAIRS, len(order) // 2)
-    best, worst = (pairs.take(rows).to_pylist() for rows in (order[:count], order[::-1][:count]))
-    says = "The scorer is sure that the winner is good and the loser is not."
-    doubts = "The scorer would have chosen the other image, or likes neither."
-    return gallery.pairs("Best pairs by Q", best, data, says), gallery.pairs("Worst pairs by Q", worst, data, doubts)
+def _kind(ranked: pa.Table) -> plots.Kind:
+    """Whether two images or one stand in the rows."""
+    return "images" if ranked["winner"].null_count or ranked["loser"].null_count else "pairs"
+
+
+def _ends(ranked: pa.Table, order: Any, data: Path) -> tuple[Gallery, ...]:
+    count, kind = min(PAIRS, len(order) // 2), _kind(ranked)
+    ends = {"Best": order[:count], "Worst": order[::-1][:count]}
+    return tuple(
+        gallery.pairs(f"{end} {kind} by Q", ranked.take(rows).to_pylist(), data, says)
+        for (end, rows), says in zip(ends.items(), ENDS[kind], strict=True)
+    )
 
 
 def training(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Section:
