@@ -18,6 +18,7 @@ PANELS: dict[str, tuple[str, float | None]] = {
     "loss": ("loss", math.log(2)),
     "margin": ("margin", 0.0),
     "accuracy": ("share of pairs with margin above 0", 0.5),
+    "validation_accuracy": ("the same of held-out pairs", 0.5),
     "gradient_norm": ("gradient norm", None),
 }
 """Column of metrics.jsonl → title and reference level of its panel."""
@@ -64,11 +65,18 @@ def _panel(axes: Axes, panel: str, runs: Mapping[str, Mapping[str, Sequence[floa
         axes.axhline(level, color=MUTED, linewidth=1, linestyle=":")
     lines = []
     for number, columns in enumerate(runs.values()):
-        pairs, values = columns["pairs_seen"], columns.get(panel, [math.nan] * len(columns["pairs_seen"]))
+        pairs, values = _known(columns, panel)
         colour = SERIES[number % len(SERIES)]
         axes.plot(pairs, values, color=colour, linewidth=0.8, alpha=0.3)
         lines += axes.plot(pairs, _smooth(values), color=colour, linestyle=DASHES[number % len(DASHES)])
     return lines
+
+
+def _known(columns: Mapping[str, Sequence[float]], panel: str) -> tuple[list[float], list[float]]:
+    """Pairs seen and the quantity in the rows that have it: a validation stands in few, a skipped step in none."""
+    values = columns.get(panel, ())
+    rows = [row for row, value in enumerate(values) if not math.isnan(value)]
+    return [columns["pairs_seen"][row] for row in rows], [values[row] for row in rows]
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
@@ -79,12 +87,13 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 
 def _thin(columns: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """At most `POINTS` evenly spaced rows, the first and last among them."""
+    """At most `POINTS` evenly spaced rows, the first and last among them, and all with a validation."""
     count = len(columns["pairs_seen"])
-    rows = (
-        sorted({round(row * (count - 1) / (POINTS - 1)) for row in range(POINTS)}) if count > POINTS else range(count)
-    )
-    return {name: [values[row] for row in rows] for name, values in columns.items()}
+    if count <= POINTS:
+        return {name: list(values) for name, values in columns.items()}
+    rows = {round(row * (count - 1) / (POINTS - 1)) for row in range(POINTS)}
+    rows |= {row for row, value in enumerate(columns.get("validation_accuracy", ())) if not math.isnan(value)}
+    return {name: [values[row] for row in sorted(rows)] for name, values in columns.items()}
 
 
 def _long(runs: Mapping[str, Mapping[str, Sequence[float]]], panels: Sequence[str]) -> dict[str, list[Any]]:

@@ -24,7 +24,10 @@ def read_metrics(run: Path) -> dict[str, list[float]]:
     rows = [_row(path, number, line) for number, line in enumerate(lines, 1)]
     if not rows:
         raise UserError(f"{path}: holds no line yet; train at least until the first one is logged")
-    return {name: [row.get(name, float("nan")) for row in rows] for name in rows[0]}
+    return {
+        name: [row.get(name, float("nan")) for row in rows]
+        for name in dict.fromkeys(name for row in rows for name in row)
+    }
 
 
 def _row(path: Path, number: int, line: str) -> dict[str, float]:
