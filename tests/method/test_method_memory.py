@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -37,6 +38,9 @@ class Linear:
 
     def forward(self, x_t, t, _):
         return Prediction(self.share * self.slope * x_t, x_t, *self.schedule.levels(t), self.head)
+
+    def dropout(self, *_):
+        return nullcontext()
 
     def reference(self):
         return self
@@ -168,6 +172,17 @@ def test_a_discarded_step_leaves_no_trace():
     other.discard()
     for memory in (kept, other):
         memory.commit(1)
+    assert all(torch.equal(value, other.tensors()[name]) for name, value in kept.tensors().items())
+
+
+@pytest.mark.parametrize("method", [KTO, DDE], ids=["kto", "dde"])
+def test_a_discarded_step_that_was_not_finite_leaves_no_trace(method):
+    kept, other = memory_of(method), memory_of(method)
+    judge(Linear(math.nan), Linear(math.nan), pairs(6, 6), method, other, SEED)
+    other.discard()
+    for memory in (kept, other):
+        judge(Linear(), Linear(), pairs(0, 6), method, memory, SEED)
+        memory.commit(0)
     assert all(torch.equal(value, other.tensors()[name]) for name, value in kept.tensors().items())
 
 

@@ -6,7 +6,7 @@ respect to what it says of winners and losers; a few methods are walked on a tin
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import product
 from typing import NamedTuple
 
@@ -101,6 +101,9 @@ class Parrot:
 
     def forward(self, x_t, t, _):
         return Prediction(self.says[: len(x_t)], x_t, *self.schedule.levels(t), self.head)
+
+    def dropout(self, *_):
+        return nullcontext()
 
     @contextmanager
     def reference(self):
