@@ -1,31 +1,118 @@
-"""What of a model is trained, as a recipe says it. No torch here: recipes are read without it."""
+"""What of a model is trained, as a recipe says it. No torch here: recipes are read without it.
+
+A kind of training is one class: what it trains, what it leaves frozen, what it hands over.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Name → shape of weights."""
 
 
 class Lora(BaseModel):
-    """Low-rank adapters, W + (alpha / rank) B A, on the denoiser's attention (Hu et al. 2021, arXiv:2106.09685).
+    """Low-rank adapters, W + s B A with s = alpha / rank, on the denoiser's attention (Hu et al., arXiv:2106.09685).
 
-    ``alpha`` unset is ``rank``, that is a scale of 1. ``targets`` are the endings of the names of linear layers. There
-    is no dropout: its draws would not be a function of (seed, pair, visit), and the published recipes use none.
+    ``alpha`` unset is ``rank``, that is s = 1. ``targets`` are the endings of the names of layers. ``rslora`` makes s
+    alpha / √rank (Kalajdzievski 2023, arXiv:2312.03732). ``dora`` trains the norms of the weight's rows as well,
+    m (W + s B A) / ‖W + s B A‖ (Liu et al. 2024, arXiv:2402.09353). ``dropout`` is the share of the adapter's inputs
+    that a training step zeroes (the reference sees none).
+
+    ``start`` goes on from the weights of an adapter (a folder or a .safetensors file, in diffusers' or kohya's format);
+    what that file fixes (rank, alpha, targets, dora, rslora) cannot be given, and the reference is the model with that
+    adapter. ``on`` puts an adapter, times ``on_scale``, frozen under the trained one: it works in policy and reference.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    artifact: ClassVar[str] = "pytorch_lora_weights.safetensors"
+    title: ClassVar[str] = "A LoRA adapter"
+    tags: ClassVar[tuple[str, ...]] = ("lora",)
+    relation: ClassVar[str] = "adapter"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
+    kept: ClassVar[float] = 1.9
+    """What autograd keeps of a UNet for the backward pass, in multiples of the layers' inputs."""
+    reference_is_free: ClassVar[bool] = True
+    """Whether the frozen model is at hand without a copy of it."""
+
     kind: Literal["lora"] = "lora"
-    rank: int = Field(64, ge=1)
+    rank: int | None = Field(64, ge=1)
     alpha: float | None = Field(None, gt=0)
-    targets: tuple[str, ...] = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] | None = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
+    dora: bool = False
+    rslora: bool = False
+    start: str | None = None
+    on: str | None = None
+    on_scale: float = Field(1.0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: Any) -> Any:
+        """Where ``start`` is given its file fixes the shape; elsewhere ``null`` is the default."""
+        if not isinstance(given, dict):
+            return given
+        fixed = [name for name in ("rank", "alpha", "targets", "dora", "rslora") if given.get(name)]
+        if given.get("start") is None:
+            return {
+                name: value for name, value in given.items() if name not in ("rank", "targets") or value is not None
+            }
+        if fixed:
+            raise ValueError(f"start: {given['start']} is a file that fixes {fixed[0]}; remove adapter.{fixed[0]}")
+        return given | {"rank": None, "targets": None}
+
+    @model_validator(mode="after")
+    def _possible(self) -> Lora:
+        if self.dora and self.on is not None:
+            raise ValueError(
+                f"dora scales the weights under it, so it cannot go into one file with on: {self.on}; "
+                "remove one of them, or train on a merged model (tastemaker export --format merged)"
+            )
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Adapter files that training needs."""
+        return tuple(path for path in (self.start, self.on) if path is not None)
+
+    def trained_shapes(self, denoiser: Shapes, started: Shapes) -> list[tuple[int, ...]]:
+        """Shapes of what the optimizer moves; ``started`` are the weights in the file of ``start``.
+
+        A weight [out, in, …] gets [rank, in, …] and [out, rank], and with DoRA [out].
+        """
+        if self.start is not None:
+            return [shape for shape in started.values() if shape]
+        assert self.rank is not None
+        targeted = [shape for name, shape in denoiser.items() if len(shape) > 1 and self._is_target(name)]
+        thin = [made for out, *rest in targeted for made in ((self.rank, *rest), (out, self.rank))]
+        return thin + [(shape[0],) for shape in targeted if self.dora]
+
+    def _is_target(self, weight: str) -> bool:
+        layer = weight.removesuffix(".weight")
+        return any(layer == target or layer.endswith(f".{target}") for target in self.targets or ())
 
 
 class Full(BaseModel):
     """Every weight of the denoiser, in float32; the reference is a frozen copy."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    artifact: ClassVar[str] = "model"
+    title: ClassVar[str] = "A full fine-tuning"
+    tags: ClassVar[tuple[str, ...]] = ("full-finetuning",)
+    relation: ClassVar[str] = "finetune"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    kept: ClassVar[float] = 2.3
+    reference_is_free: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+
     kind: Literal["full"] = "full"
+
+    def trained_shapes(self, denoiser: Shapes, started: Shapes) -> list[tuple[int, ...]]:  # noqa: ARG002
+        """Shapes of what the optimizer moves: of all weights."""
+        return list(denoiser.values())
 
 
 Adapter = Annotated[Lora | Full, Field(discriminator="kind")]
