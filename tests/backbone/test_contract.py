@@ -206,6 +206,7 @@ def test_the_reference_is_the_base_bit_for_bit(folder, backbone, conditions, cho
     assert not torch.allclose(outputs(trained, conditions), base)
     with trainable.reference():
         assert torch.equal(outputs(trained, conditions), base)
+        assert trained.pipeline().components[trained.part] is trained.denoiser, "samples of another model"
 
 
 def test_gradient_checkpointing_changes_no_number(folder, conditions):
