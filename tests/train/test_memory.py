@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from support.models import save_tiny_sd
 from tastemaker.base.errors import UserError
@@ -14,11 +15,22 @@ from tastemaker.train.choice import Adafactor
 from tastemaker.train.recipe import Recipe
 
 SD15 = {"cross_attention_dim": 768, "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8}
+SD3 = {
+    "sample_size": 128,
+    "num_layers": 4,
+    "attention_head_dim": 64,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 4096,
+    "caption_projection_dim": 1536,
+    "pooled_projection_dim": 2048,
+    "pos_embed_max_size": 192,
+}
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
-def recipe(kind: str = "lora", **train: Any) -> Recipe:
-    tree = {"model": "m", "data": {"pairs": "p", "cache": "c"}, "adapter": {"kind": kind}, "method": {}, "out": "o"}
+def recipe(kind: str = "lora", adapter: dict[str, Any] | None = None, **train: Any) -> Recipe:
+    chosen = {"kind": kind} | (adapter or {})
+    tree = {"model": "m", "data": {"pairs": "p", "cache": "c"}, "adapter": chosen, "method": {}, "out": "o"}
     return Recipe.model_validate(tree | {"train": train})
 
 
@@ -36,26 +48,44 @@ class Attention(torch.autograd.Function):
         return out
 
 
-def sd15_on_meta(lora_rank: int | None) -> Any:
-    from diffusers import UNet2DConditionModel
+def on_meta(name: str, **lora: Any) -> Any:
+    """A denoiser of full width on the meta device; the transformers have fewer blocks, which are alike."""
+    from diffusers import FluxTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
     from peft import LoraConfig
 
     with torch.device("meta"):
-        unet = UNet2DConditionModel(sample_size=64, **SD15)
-        if lora_rank:
-            unet.requires_grad_(False)
-            unet.add_adapter(LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=list(TARGETS)))
-    return unet
+        model = {
+            "sd15": lambda: UNet2DConditionModel(sample_size=64, **SD15),
+            "sd3": lambda: SD3Transformer2DModel(**SD3),
+            "flux": lambda: FluxTransformer2DModel(num_layers=2, num_single_layers=4, guidance_embeds=True),
+        }[name]()
+        if lora:
+            model.requires_grad_(False)
+            model.add_adapter(LoraConfig(**{"target_modules": list(TARGETS)} | lora))
+    return model
 
 
-def shapes_of(unet: Any) -> headers.Shapes:
-    named = ((name.replace(".base_layer", ""), tuple(p.shape)) for name, p in unet.named_parameters())
+def shapes_of(model: Any) -> headers.Shapes:
+    named = ((name.replace(".base_layer", ""), tuple(p.shape)) for name, p in model.named_parameters())
     return {name: shape for name, shape in named if "lora_" not in name}
 
 
-def saved_elements(unet: Any, monkeypatch: pytest.MonkeyPatch) -> float:
+def run_on_meta(name: str, model: Any) -> None:
+    """512² pixels."""
+    with torch.device("meta"):
+        if name == "sd15":
+            model(torch.zeros(1, 4, 64, 64), torch.zeros(1), torch.zeros(1, 77, 768))
+        elif name == "sd3":
+            model(torch.zeros(1, 16, 64, 64), torch.zeros(1, 333, 4096), torch.zeros(1, 2048), torch.zeros(1))
+        else:
+            one = torch.zeros(1)
+            places = {"txt_ids": torch.zeros(512, 3), "img_ids": torch.zeros(1024, 3)}
+            model(torch.zeros(1, 1024, 64), torch.zeros(1, 512, 4096), torch.zeros(1, 768), one, guidance=one, **places)
+
+
+def saved_elements(name: str, model: Any, monkeypatch: pytest.MonkeyPatch) -> float:
     """Numbers that autograd keeps for one image's backward pass, weights left out."""
-    weights = {id(parameter) for parameter in unet.parameters()}
+    weights = {id(parameter) for parameter in model.parameters()}
     sizes: dict[int, int] = {}
     kept: list[torch.Tensor] = []
 
@@ -65,31 +95,56 @@ def saved_elements(unet: Any, monkeypatch: pytest.MonkeyPatch) -> float:
             kept.append(tensor)
         return tensor
 
-    monkeypatch.setattr(
-        torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v, **_: Attention.apply(q, k, v)
-    )
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.device("meta"):
-        unet(torch.zeros(1, 4, 64, 64), torch.zeros(1), torch.zeros(1, 77, 768))
+    def attention(query: Any, key: Any, value: Any, **_: Any) -> Any:
+        return Attention.apply(query, key, value)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attention)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run_on_meta(name, model)
     return sum(sizes.values())
 
 
-@pytest.mark.parametrize(("kind", "rank"), [("lora", 64), ("full", None)])
-def test_activations_of_sd15_are_what_autograd_saves(
-    kind: str, rank: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """512² pixels, within a tenth; nothing is computed, the tensors are on the meta device."""
-    unet = sd15_on_meta(rank)
-    estimated = memory.activations(recipe(kind, batch_size=1), shapes_of(unet), 64)
-    assert estimated / (2 * 4) == pytest.approx(saved_elements(unet, monkeypatch), rel=0.1)
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize(("name", "part"), [("sd15", "unet"), ("sd3", "transformer"), ("flux", "transformer")])
+def test_activations_are_what_autograd_saves(name: str, part: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a tenth; nothing is computed, the tensors are on the meta device."""
+    model = on_meta(name, **({"r": 64} if kind == "lora" else {}))
+    estimated = memory.activations(recipe(kind, batch_size=1), part, shapes_of(model), 64)
+    assert estimated / (2 * 4) == pytest.approx(saved_elements(name, model, monkeypatch), rel=0.1)
 
 
 def test_weights_of_sd15_are_exact() -> None:
     """859.52 M weights in SD1.5's UNet; LoRA of rank 64 as peft builds it."""
-    unet = sd15_on_meta(64)
+    unet = on_meta("sd15", r=64)
     shapes = shapes_of(unet)
     lora = [tuple(parameter.shape) for name, parameter in unet.named_parameters() if "lora_" in name]
     assert headers.count(shapes) == count_trained(recipe("full"), shapes) == 859_520_964
     assert sorted(memory.trained_shapes(recipe("lora"), shapes)) == sorted(lora)
+
+
+def test_weights_of_a_dora_on_convolutions_are_exact() -> None:
+    targets = ("to_q", "proj_in", "conv1")
+    unet = on_meta("sd15", r=8, use_dora=True, target_modules=list(targets))
+    lora = [parameter.numel() for name, parameter in unet.named_parameters() if "lora_" in name]
+    chosen = recipe(adapter={"rank": 8, "dora": True, "targets": targets})
+    assert count_trained(chosen, shapes_of(unet)) == sum(lora)
+
+
+def test_what_is_read_is_counted_from_its_file(model: Path, tmp_path: Path) -> None:
+    """40 numbers that are trained, 40 as they were at the start and 40 under them; alpha is not one of them."""
+    tensors = {
+        "unet.x.lora_A.weight": torch.ones(4, 6),
+        "unet.x.lora_B.weight": torch.ones(4, 4),
+        "x.alpha": torch.ones(()),
+    }
+    save_file(tensors, tmp_path / "x.safetensors")
+    path = str(tmp_path / "x.safetensors")
+    plain = memory.estimate(recipe(), model, 8)
+    found = memory.estimate(recipe(adapter={"start": path, "on": path}), model, 8)
+    assert found["trained parameters"] == 40
+    assert found["frozen parameters"] == plain["frozen parameters"] + 80
+    with pytest.raises(UserError, match="nowhere: no such adapter"):
+        memory.estimate(recipe(adapter={"start": "nowhere"}), model, 8)
 
 
 def test_the_optimizer_counts_what_it_remembers(model: Path) -> None:
@@ -128,8 +183,9 @@ def test_estimate_adds_up(model: Path) -> None:
 def test_half_precision_halves_frozen_weights_and_activations(model: Path) -> None:
     unet = headers.part_shapes(model, "unet")
     small = recipe().model_copy(update={"dtype": "bfloat16"})
-    assert memory.activations(small, unet, 8) == memory.activations(recipe(), unet, 8) / 2
-    assert memory.activations(recipe(gradient_checkpointing=True), unet, 8) < memory.activations(recipe(), unet, 8)
+    kept = memory.activations(recipe(), "unet", unet, 8)
+    assert memory.activations(small, "unet", unet, 8) == kept / 2
+    assert memory.activations(recipe(gradient_checkpointing=True), "unet", unet, 8) < kept
 
 
 def test_a_file_that_is_no_safetensors_is_told(tmp_path: Path) -> None:

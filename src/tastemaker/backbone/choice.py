@@ -5,7 +5,7 @@ A kind of training is one class: what it trains, what it leaves frozen, what it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,8 +33,8 @@ class Lora(BaseModel):
     tags: ClassVar[tuple[str, ...]] = ("lora",)
     relation: ClassVar[str] = "adapter"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
-    kept: ClassVar[float] = 1.9
-    """What autograd keeps of a UNet for the backward pass, in multiples of the layers' inputs."""
+    kept: ClassVar[Mapping[str, float]] = {"unet": 1.9, "transformer": 1.35}
+    """What autograd keeps for the backward pass, in multiples of the layers' inputs."""
     reference_is_free: ClassVar[bool] = True
     """Whether the frozen model is at hand without a copy of it."""
 
@@ -78,13 +78,13 @@ class Lora(BaseModel):
         """Adapter files that training needs."""
         return tuple(path for path in (self.start, self.on) if path is not None)
 
-    def trained_shapes(self, denoiser: Shapes, started: Shapes) -> list[tuple[int, ...]]:
-        """Shapes of what the optimizer moves; ``started`` are the weights in the file of ``start``.
+    def trained_shapes(self, denoiser: Shapes, read: Callable[[str], Shapes]) -> list[tuple[int, ...]]:
+        """Shapes of what the optimizer moves; ``read`` gives those of the weights in an adapter's file.
 
         A weight [out, in, …] gets [rank, in, …] and [out, rank], and with DoRA [out].
         """
         if self.start is not None:
-            return [shape for shape in started.values() if shape]
+            return list(read(self.start).values())
         assert self.rank is not None
         targeted = [shape for name, shape in denoiser.items() if len(shape) > 1 and self._is_target(name)]
         thin = [made for out, *rest in targeted for made in ((self.rank, *rest), (out, self.rank))]
@@ -104,13 +104,13 @@ class Full(BaseModel):
     tags: ClassVar[tuple[str, ...]] = ("full-finetuning",)
     relation: ClassVar[str] = "finetune"
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
-    kept: ClassVar[float] = 2.3
+    kept: ClassVar[Mapping[str, float]] = {"unet": 2.3, "transformer": 2.4}
     reference_is_free: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["full"] = "full"
 
-    def trained_shapes(self, denoiser: Shapes, started: Shapes) -> list[tuple[int, ...]]:  # noqa: ARG002
+    def trained_shapes(self, denoiser: Shapes, _: Callable[[str], Shapes]) -> list[tuple[int, ...]]:
         """Shapes of what the optimizer moves: of all weights."""
         return list(denoiser.values())
 

@@ -27,12 +27,7 @@ def export(task: Task, run: Run) -> Path:
     with average.using(run.average, task.trainable.parameters):
         task.trainable.save(task.out)
     files.write_text(task.out / CARD, card(task.recipe, last_line(task.out), run.step, run.pairs_seen))
-    return task.out / weights_name(task.recipe)
-
-
-def weights_name(recipe: Recipe) -> str:
-    """The file or folder in the run's folder that holds the trained weights."""
-    return LORA if recipe.adapter.kind == "lora" else PIPELINE
+    return task.out / task.recipe.adapter.artifact
 
 
 def last_line(out: Path) -> dict[str, Any]:

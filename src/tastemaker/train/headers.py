@@ -37,6 +37,13 @@ def part_shapes(folder: Path, part: str) -> Shapes:
     return {name: shape for file in weights for name, shape in header(file).items()}
 
 
+def denoiser(folder: Path) -> tuple[str, Shapes]:
+    """What the model calls its denoiser, ``unet`` or ``transformer``, and its weights; none when it is not here."""
+    found = {part: part_shapes(folder, part) for part in ("transformer", "unet")}
+    part = "transformer" if found["transformer"] else "unet"
+    return part, found[part]
+
+
 def header(path: Path) -> Shapes:
     """Name → shape of the tensors in a safetensors file. Raises `UserError` when it is not one."""
     with open(path, "rb") as file:

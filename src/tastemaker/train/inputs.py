@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tastemaker.backbone.lora_file import find
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
 from tastemaker.encode.cache import missing_images
@@ -31,8 +32,22 @@ def missing(recipe: Recipe) -> list[str]:
         lines.append(f"data.cache: {cache}: no such file; make it with: {encode_command(recipe)}")
     if looks_local(recipe.model) and not (Path(recipe.model) / "model_index.json").is_file():
         lines.append(f"model: {recipe.model}: no model_index.json here; give a diffusers model's folder or a hub id")
+    lines += [line for path in recipe.adapter.reads for line in _missing_adapter(path)]
     library = missing_library(recipe.train.optimizer)
     return [*lines, library] if library else lines
+
+
+def _missing_adapter(path: str) -> list[str]:
+    try:
+        find(path)
+    except UserError as error:
+        return [f"adapter: {error}"]
+    return []
+
+
+def adapters_sha(recipe: Recipe) -> list[str]:
+    """SHA-256 of each adapter's file that training starts from or is put on."""
+    return [files.sha256_file(find(path)) for path in recipe.adapter.reads]
 
 
 def ranked_folders(recipe: Recipe) -> list[tuple[str, str]]:

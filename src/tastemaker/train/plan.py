@@ -14,6 +14,9 @@ from tastemaker.train.order import pairs_to_read
 if TYPE_CHECKING:
     from tastemaker.train.recipe import Recipe
 
+FLUX_SIZE = 128
+"""Side of Flux's latents at its own resolution, which its configuration does not say."""
+
 
 def plan(recipe: Recipe) -> dict[str, Any]:
     """Settings, counts, memory in GB (10⁹ bytes), what is read and written, and one line for each missing input."""
@@ -23,9 +26,10 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "pairs": _pairs(recipe, available),
         "memory": _memory(recipe),
         "reads": [
-            *(f"{source.pairs}/{inputs.PAIRS}" for source in recipe.data.sources),
+            *(f"{folder}/{inputs.PAIRS}" for _, folder in inputs.ranked_folders(recipe)),
             f"{recipe.data.cache}/",
             recipe.model,
+            *recipe.adapter.reads,
         ],
         "writes": writes(recipe),
         "missing": inputs.missing(recipe),
@@ -59,15 +63,14 @@ def _pairs(recipe: Recipe, available: int | None) -> dict[str, Any]:
 
 def writes(recipe: Recipe) -> list[str]:
     """The files and folders of the run."""
-    out, train = Path(recipe.out), recipe.train
-    weights = "pytorch_lora_weights.safetensors" if recipe.adapter.kind == "lora" else "model/"
-    logs = ["metrics.jsonl", "timing.jsonl", "tensorboard/", "checkpoints/"] + ["samples/"] * bool(train.sample_every)
-    return [f"{out}/{name}" for name in ["recipe.yaml", *logs, weights, "README.md", "summary.json"]]
+    names = ["recipe.yaml", "metrics.jsonl", "timing.jsonl", "tensorboard/", "checkpoints/", "memory.safetensors"]
+    names += ["samples/"] * bool(recipe.train.sample_every)
+    return [f"{Path(recipe.out)}/{name}" for name in [*names, recipe.adapter.artifact, "README.md", "summary.json"]]
 
 
 def _memory(recipe: Recipe) -> dict[str, Any]:
     folder = headers.model_folder(recipe.model, recipe.revision)
-    if folder is None or not headers.part_shapes(folder, "unet"):
+    if folder is None or not headers.denoiser(folder)[1]:
         return {"unknown": f"{recipe.model} is not on this machine"}
     return estimate(recipe, folder, latent_size(recipe, folder))
 
@@ -77,4 +80,5 @@ def latent_size(recipe: Recipe, folder: Path) -> int:
     cache = Path(recipe.data.cache)
     if (cache / inputs.CACHE).is_file():
         return int(inputs.cache_index(cache)["latent_shape"][-1])
-    return int(files.read_json(folder / "unet" / "config.json")["sample_size"])
+    part, _ = headers.denoiser(folder)
+    return int(files.read_json(folder / part / "config.json").get("sample_size", FLUX_SIZE))

@@ -39,12 +39,13 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Recipe:
-        if self.adapter.kind == "full" and self.dtype != "float32":
+        if self.dtype not in self.adapter.dtypes:
             raise ValueError(
-                f"adapter.kind: full trains float32 weights, which dtype: {self.dtype} would round before the start; "
-                "set dtype: float32 or adapter.kind: lora"
+                f"adapter.kind: {self.adapter.kind} trains float32 weights, which dtype: {self.dtype} would round "
+                "before the start; set dtype: float32 or adapter.kind: lora"
             )
         ranked = [("data.pairs", source.pairs) for source in self.data.sources]
+        ranked += [("data.validation", self.data.validation)] if self.data.validation else []
         for name, folder in (*ranked, ("data.cache", self.data.cache), ("model", self.model)):
             if Path(self.out).resolve() == Path(folder).resolve():
                 raise ValueError(f"out: {self.out} is also {name}; give the run a folder of its own")

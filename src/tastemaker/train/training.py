@@ -40,7 +40,8 @@ def train(recipe: Recipe) -> dict[str, Any]:
     started = time.monotonic()
     inputs.require(recipe)
     index = inputs.cache_index(Path(recipe.data.cache))
-    mark = summary.fingerprint(recipe=recipe.identity(), pairs=inputs.pairs_sha(recipe), model_key=index["model_key"])
+    read = {"pairs": inputs.pairs_sha(recipe), "adapters": inputs.adapters_sha(recipe)}
+    mark = summary.fingerprint(recipe=recipe.identity(), **read, model_key=index["model_key"])
     out = Path(recipe.out)
     from tastemaker.train.ranks import joined
 
@@ -124,7 +125,7 @@ def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any]) -> H
     found = read_pairs(Path(recipe.data.validation))
     inputs.check_held_out(recipe, pairs, found)
     inputs.check_cache(recipe, found, index, recipe.data.validation)
-    keeps_reference = recipe.adapter.kind == "lora" or recipe.method.needs_reference
+    keeps_reference = recipe.adapter.reference_is_free or recipe.method.needs_reference
     return held_out(found, recipe.train.validation_pairs, keeps_reference)
 
 
