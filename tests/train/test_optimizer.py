@@ -59,6 +59,16 @@ def test_first_step_by_hand() -> None:
     assert one(0.0, 3.0, optimizer=AdamW(eps=3.0), max_grad_norm=0.0)[0] == pytest.approx(-0.05)
 
 
+def test_moments_by_hand() -> None:
+    """After a gradient of 8: m = (1 − β₁) 8, v = (1 − β₂) 64."""
+    weights = {"w": Parameter(torch.zeros(1))}
+    moved = optimizer.make(weights, Settings(optimizer=AdamW(betas=(0.5, 0.75))))
+    weights["w"].grad = torch.tensor([8.0])
+    optimizer.apply(moved, 0.1)
+    state = optimizer.state_tensors(moved, weights)
+    assert (state["w/exp_avg"].item(), state["w/exp_avg_sq"].item()) == (4, 16)
+
+
 @pytest.mark.parametrize("gradient", [3.0, 1e-9])
 @pytest.mark.parametrize("value", [0.0, 0.5])
 def test_first_step_of_adafactor_by_hand(value: float, gradient: float) -> None:
@@ -128,7 +138,7 @@ class Packing(torch.optim.Optimizer):
             state["pair"].b.add_(weight.grad.square())
             state["codes"].copy_((state["codes"].float() + weight.grad).to(torch.float8_e4m3fn))
             memory = state["pair"].a / (1 + state["pair"].b) + state["codes"].float() + self.table[3]
-            weight.sub_(self.param_groups[0]["lr"] / state["step"] * memory)
+            weight.sub_(self.param_groups[0]["lr"] / state["step"] * memory + self.param_groups[0]["lr"] * weight)
 
 
 @pytest.fixture
@@ -209,11 +219,17 @@ def test_the_state_is_as_large_as_foretold(kind: AdamW | Adafactor) -> None:
 
 
 def test_bytes_of_large_weights_by_hand() -> None:
-    """Two moments: float32 is 8; 8 bits with a scale per 256 are 2 + 8/256; 4 bits with one per 128, 1 + 8/128."""
+    """Two moments: float32 is 8; 8 bits with a scale per 256 are 2 + 8/256; 4 bits with one per 128, 1 + 8/128.
+
+    Below 4096 elements they are float32, and in torchao where the last block would be short.
+    """
     shape = (4096, 4096)
     expected = {"adamw": 8, "adamw8bit": 2.03125, "torchao-adamw8bit": 2.03125, "torchao-adamw4bit": 1.0625}
     for kind, size in expected.items():
         assert AdamW(kind=kind).state_bytes([shape]) / 4096**2 == pytest.approx(size, abs=2e-4)
+    assert AdamW(kind="torchao-adamwfp8").state_bytes([(64, 64)]) == 2 * 4096 + 8 * 16
+    assert AdamW(kind="torchao-adamwfp8").state_bytes([(4095,), (4097,)]) == 8 * (4095 + 4097)
+    assert AdamW(kind="adamw8bit").state_bytes([(4095,), (4097,)]) == 8 * 4095 + 2 * 4097 + 8 * 17 + 2 * 256 * 4
     assert Adafactor().state_bytes([shape, (5,)]) == 4 * (2 * 4096 + 5)
 
 
