@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from support.batches import batch as batch_of
 from tastemaker.base import draw
@@ -19,6 +20,7 @@ from tastemaker.method.stepwise import Stepwise
 from tastemaker.method.weight import SingleShot
 from tastemaker.process.prediction import Prediction
 from tastemaker.process.schedule import variance_preserving
+from tastemaker.train.checkpoint import write_tensors
 from tastemaker.train.step import step as judge
 
 CPU, SEED, SHAPE, STEPS = torch.device("cpu"), 3, (2, 4, 4), 8
@@ -197,6 +199,17 @@ def test_a_memory_comes_back_from_its_tensors(method):
         memory.commit(1)
     assert first.tensors().keys() == second.tensors().keys()
     assert all(torch.equal(value, second.tensors()[name]) for name, value in first.tensors().items())
+
+
+def test_a_memory_fits_into_a_checkpoint_after_every_step(tmp_path):
+    """safetensors refuses tensors that share memory; the history must not be the record itself."""
+    memory, other = memory_of(DDE), memory_of(DDE)
+    for step in range(4):
+        judge(Linear(), Linear(), pairs(6 * step, 6), DDE, memory, SEED)
+        memory.commit(step)
+        write_tensors(tmp_path / "memory.safetensors", memory.tensors())
+        other.load(load_file(tmp_path / "memory.safetensors"))
+        assert all(torch.equal(value, other.tensors()[name]) for name, value in memory.tensors().items())
 
 
 def test_history_keeps_the_record_at_powers_of_two_and_thrice_those():

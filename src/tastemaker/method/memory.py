@@ -69,7 +69,7 @@ class Memory:
         if self.record is not None:
             self.record.commit(step, reduce)
             if is_shown(step + 1):
-                self.history[step + 1] = self.record.values
+                self.history[step + 1] = self.record.values.clone()  # a file holds no tensor twice
         self._ratios = self._ratios.new_zeros(2)
 
     def discard(self) -> None:
