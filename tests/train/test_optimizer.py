@@ -138,7 +138,8 @@ class Packing(torch.optim.Optimizer):
             state["pair"].b.add_(weight.grad.square())
             state["codes"].copy_((state["codes"].float() + weight.grad).to(torch.float8_e4m3fn))
             memory = state["pair"].a / (1 + state["pair"].b) + state["codes"].float() + self.table[3]
-            weight.sub_(self.param_groups[0]["lr"] / state["step"] * memory + self.param_groups[0]["lr"] * weight)
+            weight.sub_(self.param_groups[0]["lr"] * weight)  # −0 becomes 0 even at rate 0, as torchao's does
+            weight.sub_(self.param_groups[0]["lr"] / state["step"] * memory)
 
 
 @pytest.fixture
