@@ -193,6 +193,20 @@ def test_another_resolution_gives_other_latents(world, model, tmp_path):
         run(world, model, tmp_path / "none", resolution=0)
 
 
+def test_a_narrower_format_rounds_the_latents_and_is_another_cache(cache, world, model, tmp_path):
+    """bfloat16 has 8 bits: about 1 % of a latent, and nothing is stored in it but the prompts if so wanted."""
+    folder = tmp_path / "narrow"
+    run(world, model, folder, dtype="bfloat16")
+    index = json.loads((folder / "cache.json").read_text())
+    keys = list(index["images"])[:4]
+    exact, rounded = (one.moments(keys).mean for one in (Cache(cache[0]), Cache(folder)))
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.05)
+    with pytest.raises(UserError, match="choose another --out"):
+        run(world, model, folder)
+
+
 def test_an_image_that_is_not_there(world, model, tmp_path):
     rank(tmp_path / "ranked", [("0" * 64, "1" * 64, "a")])
     with pytest.raises(UserError, match=r"image 0{64}: not in the data folder \(2 are not\)"):

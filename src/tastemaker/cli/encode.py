@@ -15,6 +15,7 @@ def run(
     out: Path,
     resolution: int | None = None,
     buckets: bool = False,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     embeds_dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     revision: str | None = None,
     batch_size: int = 8,
@@ -33,6 +34,8 @@ def run(
         out: Folder to write to.
         resolution: Side of the square images in pixels, if not the model's own.
         buckets: Cut the images of a pair to a shape near their own, of about the square's area, instead of square.
+        dtype: Number format in which the model is loaded and its encoders run; bfloat16 halves the memory of a large model
+            and rounds the latents.
         embeds_dtype: Number format of the stored prompt embeddings; bfloat16 is half as large and loses nothing that
             training in bfloat16 would keep.
         revision: Branch, tag or commit of a hub id.
@@ -51,6 +54,7 @@ def run(
             out,
             resolution,
             buckets=buckets,
+            dtype=dtype,
             embeds_dtype=embeds_dtype,
             revision=revision,
             batch_size=batch_size,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tastemaker.backbone.backbone import Backbone, Condition
+    from tastemaker.backbone.load import DType
     from tastemaker.data.store import ImageStore
     from tastemaker.encode.geometry import Size, TimeIds
     from tastemaker.encode.work import Cuts, Work
@@ -41,6 +42,7 @@ def encode(
     resolution: int | None = None,
     *,
     buckets: bool = False,
+    dtype: DType = "float32",
     embeds_dtype: EmbedsType = "float32",
     revision: str | None = None,
     batch_size: int = 8,
@@ -49,7 +51,7 @@ def encode(
 ) -> dict[str, Any]:
     """Encode the images and prompts of the ``ranked`` pairs, and the empty prompt, with ``model`` into ``out``.
 
-    The images are looked for in ``data``, one or several stores. The encoders run in float32, whatever training runs
+    The images are looked for in ``data``, one or several stores. The encoders run in ``dtype``, whatever training runs
     in. Images are resized and cut at the centre to the square of ``resolution`` pixels, by default the model's own;
     with ``buckets``, to the shape of `buckets.bucket_sizes` that is nearest to the pair's. Returns the summary. Raises
     `UserError` when an input is missing, an image cannot be decoded any more, or ``out`` holds something else.
@@ -71,12 +73,13 @@ def encode(
     pairs = [pair for folder in ranked for pair in read_pairs(folder)]
     work, together = work_of(pairs, store), images_by_pair(pairs) if buckets else None
     settings = {"resolution": resolution, "embeds_dtype": embeds_dtype, "shard_rows": shard_rows}
+    settings |= {} if dtype == "float32" else {"dtype": dtype}
     mark = fingerprint(model_key=key, work=vars(work), together=together, **settings)
     with locked(out):
         if (summary := finished(out, mark)) is not None:
             return summary
         clear_temporaries(out)
-        backbone = load(model, revision=revision, device=device)
+        backbone = load(model, dtype, revision, device)
         side = backbone.resolution if resolution is None else resolution
         shape = backbone.latent_shape(side)
         factor = side // shape[1]
