@@ -34,8 +34,8 @@ def run(
         out: Folder to write to.
         resolution: Side of the square images in pixels, if not the model's own.
         buckets: Cut the images of a pair to a shape near their own, of about the square's area, instead of square.
-        dtype: Number format in which the model is loaded and its encoders run; bfloat16 halves the memory of a large model
-            and rounds the latents.
+        dtype: Number format in which the model is loaded and its encoders run; bfloat16 halves the memory of a large
+            model and rounds the latents.
         embeds_dtype: Number format of the stored prompt embeddings; bfloat16 is half as large and loses nothing that
             training in bfloat16 would keep.
         revision: Branch, tag or commit of a hub id.
