@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from support.ranks import codes, start_ranks
+from support.ranks import codes, free_port, start_ranks
 from support.training import make_task, recipe_of
+from tastemaker.base.config import write_yaml
 from tastemaker.base.errors import UserError
 from tastemaker.train import checkpoint
 from tastemaker.train.ranks import Ranks, joined
@@ -178,6 +181,27 @@ def _break_a_pair(rank: int) -> None:
         return type(outcome)(outcome.loss * factor, outcome.stats)
 
     loop.judge = judge
+
+
+@pytest.mark.slow
+def test_torchrun_runs_the_command_line(tree: dict[str, Any], alone: Path, tmp_path: Path) -> None:
+    out, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
+    write_yaml(recipe, recipe_of(tree, out, **SETTINGS))
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        str(free_port()),
+    ]
+    done = subprocess.run(
+        [*torchrun, "-m", "tastemaker.cli.app", "train", str(recipe)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("pairs_seen") == 1, "only the main rank reports"
+    assert_close(alone, out)
 
 
 def test_more_ranks_than_micro_batches_are_refused(

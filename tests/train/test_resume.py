@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -11,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 
 from support import training
+from tastemaker.rank.pairs import NAME, write_pairs
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 PATIENCE = 120
@@ -22,7 +26,24 @@ PATIENCE = 120
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return training.make_task(tmp_path_factory.mktemp("task"))
+    """A run with everything that has a state: a method with a memory, held-out pairs, steps that are skipped."""
+    folder = tmp_path_factory.mktemp("task")
+    task = training.make_task(folder, pairs=12)
+    table = pq.read_table(folder / "ranked" / NAME)
+    for name, first, count in (("training", 0, 10), ("held-out", 10, 2)):
+        (folder / name).mkdir()
+        write_pairs(folder / name / NAME, table.slice(first, count), {})
+    break_an_image(folder / "cache" / "images-00000.safetensors")
+    data = {"pairs": str(folder / "training"), "validation": str(folder / "held-out")}
+    method = {"link": {"kind": "logistic", "beta": 200}, "credit": {"correction": {"kind": "stepwise"}}}
+    return task | {"data": task["data"] | data, "method": method, "train": task["train"] | {"validate_every": 4}}
+
+
+def break_an_image(shard: Path) -> None:
+    """Give the sixth pair's winner a latent that is no number, so that its step is skipped in both epochs."""
+    tensors = load_file(shard)
+    tensors["mean"][10, 0, 0, 0] = math.nan
+    save_file(tensors, shard)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +51,7 @@ def whole(tree: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
     """An uninterrupted run of ten steps, with a metrics line every second and a checkpoint every third step."""
     out = tmp_path_factory.mktemp("runs") / "whole"
     assert finish(tree, out) == 0
+    assert (out / "skipped.jsonl").read_bytes().count(b"pair-5") == 2
     return out
 
 
@@ -51,10 +73,11 @@ def wait(until: Callable[[], bool], child: Any) -> None:
 
 
 def state(out: Path) -> dict[str, bytes]:
-    """Weights, optimizer, average, position and the metrics log, byte by byte."""
+    """Weights, optimizer, average, the method's memory, position and the logs, byte by byte."""
     last = out / "checkpoints" / "step-000010"
-    files = [*sorted(last.iterdir()), out / "metrics.jsonl", out / WEIGHTS]
-    assert {"weights.safetensors", "optimizer.safetensors", "average.safetensors"} <= {file.name for file in files}
+    files = [*sorted(last.iterdir()), *(out / name for name in ("metrics.jsonl", "skipped.jsonl", WEIGHTS))]
+    groups = ("weights", "optimizer", "average", "memory")
+    assert {f"{group}.safetensors" for group in groups} <= {file.name for file in files}
     return {file.name: file.read_bytes() for file in files}
 
 
@@ -93,7 +116,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     signum: signal.Signals, code: int, tree: dict[str, Any], whole: Path, tmp_path: Path
 ) -> None:
     child = training.start(tree, tmp_path)
-    wait(lambda: lines(tmp_path) >= 2, child)
+    wait(lambda: lines(tmp_path) >= 3, child)
     os.kill(child.pid, signum)
     child.join(PATIENCE)
     assert child.exitcode == code

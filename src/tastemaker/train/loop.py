@@ -73,7 +73,7 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
         _skip(task, run, tally, [pair.pair_id for micro in micro_batches for pair in micro.pairs])
     else:
         _drop(run)
-        _note(task, run, "scale", [])
+        _note(task, run, skipped.SCALE, [])
     run.scaler.update()
     return True
 
@@ -82,8 +82,9 @@ def _micro_step(task: Task, run: Run, micro: Micro, tally: Tally) -> None:
     """Add this micro-batch's share of the step's gradient: the mean over all pairs of the step."""
     seed = task.recipe.train.seed
     batch = make_batch(micro.pairs, micro.visits, task.cache, seed, drop_caption=task.recipe.train.drop_caption)
-    outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, run.memory, seed)
-    run.scaler.scale(outcome.loss.sum() / tally.pairs).backward()
+    with task.trainable.dropout(batch.pair_ids[0], batch.visits[0]):
+        outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, run.memory, seed)
+        run.scaler.scale(outcome.loss.sum() / tally.pairs).backward()
     tally.add(batch.pair_ids, outcome)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, model_validator
 from tastemaker.backbone.choice import Adapter
 from tastemaker.base.config import apply_overrides, read_yaml, validate
 from tastemaker.method.method import Method
-from tastemaker.train.config import FROZEN, Data, Settings
+from tastemaker.train.config import FROZEN, Card, Data, Settings
 
 NAME = "recipe.yaml"
 """The resolved recipe in a run's folder."""
@@ -34,6 +34,7 @@ class Recipe(BaseModel):
     adapter: Adapter
     method: Method
     train: Settings = Settings()
+    card: Card = Card()
     out: str
     """Folder of the run; made when missing."""
 
@@ -53,7 +54,7 @@ class Recipe(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result; the others may change when a stopped run goes on."""
-        return self.model_dump(mode="json", exclude={"out": True, "train": INDIFFERENT})
+        return self.model_dump(mode="json", exclude={"out": True, "card": True, "train": INDIFFERENT})
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

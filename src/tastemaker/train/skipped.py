@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 NAME = "skipped.jsonl"
 PATIENCE = 3
 """Skipped steps in a row that end a run."""
+SCALE = "scale"
 NAMED = 8
 """Pair ids in a message."""
 
@@ -51,9 +52,10 @@ def cut(out: Path, length: int) -> None:
 
 
 def count(out: Path) -> int:
-    """Steps that the run in ``out`` skipped."""
+    """Steps that the run in ``out`` skipped because of what it read or computed, not of float16's scale."""
     path = out / NAME
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return sum(json.loads(line)["reason"] != SCALE for line in lines)
 
 
 def diverged(out: Path, step: int, pairs: Sequence[str], saved: Path | None, lr: float) -> Diverged:
