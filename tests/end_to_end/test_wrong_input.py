@@ -116,6 +116,13 @@ CASES: dict[str, tuple[str, str]] = {
     f"train {RECIPE} --out new --model bad/cut-unet": ("encoded by sd, not by bad/cut-unet", "tastemaker encode"),
     f"train {RECIPE} --out new --train.device cuda:99": ("device cuda:99", "give auto or cpu"),
     f"train {RECIPE} --out bad/file": ("bad/file", "choose another folder"),
+    f"train {RECIPE} --out new --adapter.start nowhere --adapter.rank null": ("nowhere", "LoRA weights"),
+    f"train {RECIPE} --out new --adapter.on bad/file": ("bad/file", "give the folder or the .safetensors file"),
+    # export
+    "export nowhere --out new": ("nowhere: no recipe.yaml here", "tastemaker train"),
+    "export sd --out new": ("sd: no recipe.yaml here", "tastemaker train"),
+    "export sd --out new --format zip": ("'zip'", "'kohya'"),
+    "export sd": ("--out", "see tastemaker export --help"),
     # generate
     f"{GENERATE} --model nowhere": ("nowhere", "give a diffusers folder or a hub id"),
     **{f"{GENERATE} --model {model}": (model, "") for model in MODELS},

@@ -70,8 +70,16 @@ def test_a_full_model_loads_as_a_pipeline_with_the_trained_weights(tree: dict[st
 def test_the_card_is_readable_by_the_hub_and_says_what_was_done(tree: dict[str, Any], tmp_path: Path) -> None:
     train(recipe_of(tree, tmp_path))
     _, header, text = (tmp_path / "README.md").read_text().split("---\n", 2)
-    assert yaml.safe_load(header)["base_model"] == tree["model"]
-    for said in ("8 pairs", "random order", "| train.lr | 0.001 |", "moving average", "| torch |", "load_lora_weights"):
+    assert yaml.safe_load(header)["library_name"] == "diffusers"
+    for said in (
+        tree["model"],
+        "8 pairs",
+        "random order",
+        "| train.lr | 0.001 |",
+        "moving average",
+        "| torch |",
+        "load_lora_weights",
+    ):
         assert said in text
 
 

@@ -29,7 +29,9 @@ class Lora(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     artifact: ClassVar[str] = "pytorch_lora_weights.safetensors"
+    export_format: ClassVar[Literal["lora", "merged"]] = "lora"
     title: ClassVar[str] = "A LoRA adapter"
+    merged_title: ClassVar[str] = "A LoRA adapter, folded into the weights,"
     tags: ClassVar[tuple[str, ...]] = ("lora",)
     relation: ClassVar[str] = "adapter"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
@@ -100,7 +102,9 @@ class Full(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     artifact: ClassVar[str] = "model"
+    export_format: ClassVar[Literal["lora", "merged"]] = "merged"
     title: ClassVar[str] = "A full fine-tuning"
+    merged_title: ClassVar[str] = title
     tags: ClassVar[tuple[str, ...]] = ("full-finetuning",)
     relation: ClassVar[str] = "finetune"
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)

@@ -181,6 +181,28 @@ def write(path: Path, part: str, adapter: Layers) -> None:
         save_file(tensors, temporary, {METADATA: json.dumps(header, sort_keys=True)})
 
 
+def stored(path: Path) -> tuple[str, Layers]:
+    """Part and adapter of a file that `write` wrote. Raises `UserError` for a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = json.loads(file.metadata()[METADATA])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not readable as LoRA weights ({one_line(error)}); train again") from error
+    part = next(iter(tensors)).partition(".")[0]
+    said = {name.removeprefix(f"{part}."): value for name, value in header.items()}
+    alphas, rslora = said.get("alpha_pattern", {}), bool(said.get("use_rslora"))
+    found = {}
+    for name in sorted({name.partition(".lora_")[0] for name in tensors}):
+        layer = name.removeprefix(f"{part}.")
+        down, up = (tensors[f"{name}.lora_{letter}.weight"] for letter in "AB")
+        alpha = alphas.get(f"^{layer}", said["lora_alpha"])
+        found[layer] = Factors(down, up, alpha, rslora, tensors.get(f"{name}{MAGNITUDE}"))
+    return part, found
+
+
 def config(adapter: Layers) -> dict[str, Any]:
     """`peft.LoraConfig`'s arguments: the usual rank and alpha, and patterns for layers that differ."""
     ranks = {name: one.rank for name, one in adapter.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json, sha256_file, sha256_text
+from tastemaker.base.summary import NAME as SUMMARY
 
 INDEX = "model_index.json"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -51,6 +52,7 @@ def identity_of(model: str | Path, folder: Path) -> str:
     parts = [path for path in sorted(folder.rglob("*")) if path.suffix in READ and not path.name.startswith(".")]
     index = read_json(folder / INDEX)
     used = [path for path in parts if path.parent == folder or path.relative_to(folder).parts[0] in index]
+    used = [path for path in used if path != folder / SUMMARY]
     hashes = {path.relative_to(folder).as_posix(): sha256_file(path) for path in used}
     return f"sha256:{sha256_text(json.dumps(hashes, sort_keys=True))}"
 

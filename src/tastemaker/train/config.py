@@ -145,3 +145,14 @@ class Settings(BaseModel):
                 f"sample_every: {self.sample_every} needs prompts to draw; give sample_prompts or set sample_every: 0"
             )
         return self
+
+
+class Card(BaseModel):
+    """What the model card says beside the run's own figures; it changes no weight."""
+
+    model_config = FROZEN
+
+    license: str | None = None
+    """Licence of the weights as the hub calls it, such as openrail++ or apache-2.0."""
+    datasets: tuple[str, ...] = ()
+    """Hub ids of the data sets behind the pairs."""
