@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from support.ranks import codes, free_port, start_ranks
 from support.training import make_task, recipe_of
 from tastemaker.base.config import write_yaml
-from tastemaker.base.errors import UserError
-from tastemaker.train import checkpoint
+from tastemaker.base.errors import Interrupted, UserError
+from tastemaker.rank.pairs import NAME, write_pairs
+from tastemaker.train import checkpoint, loop
 from tastemaker.train.ranks import Ranks, joined
 from tastemaker.train.training import train
 
@@ -34,10 +36,16 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Nine pairs twice: steps of 8, 8 and 2, so that in the last one a rank has nothing to read."""
-    task = make_task(tmp_path_factory.mktemp("task"), pairs=9)
+    """Nine pairs twice: steps of 8, 8 and 2, so that in the last one a rank has nothing to read. Three are held out."""
+    folder = tmp_path_factory.mktemp("task")
+    task = make_task(folder, pairs=12)
+    table = pq.read_table(folder / "ranked" / NAME)
+    for name, first, count in (("training", 0, 9), ("held-out", 9, 3)):
+        (folder / name).mkdir()
+        write_pairs(folder / name / NAME, table.slice(first, count), {})
+    data = {"pairs": str(folder / "training"), "validation": str(folder / "held-out")}
     method = {"link": {"kind": "logistic", "beta": 200}, "credit": {"correction": {"kind": "stepwise"}}}
-    return task | {"method": method}
+    return task | {"data": task["data"] | data, "method": method}
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +64,6 @@ def both(tree: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def _keep_weights(rank: int) -> None:
     """Each rank leaves the state with which it ends beside the run's folder."""
-    from tastemaker.train import loop
-
     whole = loop.finish
 
     def finish(task: Any, run: Any) -> None:
@@ -84,6 +90,13 @@ def assert_close(one: Path, other: Path) -> None:
             torch.testing.assert_close(found[group][name], value, rtol=1e-4, atol=1e-6, msg=f"{group}/{name}")
 
 
+def assert_same_lines(alone: Path, out: Path) -> None:
+    found = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (alone, out)]
+    assert [line["pairs_seen"] for line in found[1]] == [0, 16, 18]
+    for one, other in zip(*found, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-6)
+
+
 def test_weights_average_and_memory_are_equal_bit_for_bit_between_ranks(both: Path) -> None:
     states = [torch.load(f"{both}-{rank}.pt", weights_only=True) for rank in range(2)]
     assert states[0].keys() == states[1].keys()
@@ -93,10 +106,7 @@ def test_weights_average_and_memory_are_equal_bit_for_bit_between_ranks(both: Pa
 
 def test_two_ranks_are_one_process_up_to_rounding(alone: Path, both: Path) -> None:
     assert_close(alone, both)
-    lines = [[json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()] for out in (alone, both)]
-    assert [line["pairs_seen"] for line in lines[1]] == [16, 18]
-    for one, other in zip(*lines, strict=True):
-        assert other == pytest.approx(one, rel=1e-3, abs=1e-6)
+    assert_same_lines(alone, both)
 
 
 def test_only_the_main_rank_writes(alone: Path, both: Path) -> None:
@@ -121,6 +131,23 @@ def test_a_signal_to_one_rank_stops_both_and_one_process_goes_on(
     assert_close(alone, out)
 
 
+def test_both_go_on_where_one_process_stopped(
+    tree: dict[str, Any], alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a line of metrics, whose half from the checkpoint is counted once."""
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        calls, whole = iter(range(100)), loop.judge
+        kill = lambda: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+        patch.setattr(loop, "judge", lambda *given: (kill() if next(calls) == 5 else None, whole(*given))[1])
+        with pytest.raises(Interrupted):
+            train(recipe_of(tree, out, **SETTINGS))
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-000001"]
+    assert codes(start_ranks(tree, out, **SETTINGS)) == [0, 0]
+    assert_close(alone, out)
+    assert_same_lines(alone, out)
+
+
 def _signal_in_the_second_step(rank: int) -> None:
     _at_third_call(rank, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
@@ -141,8 +168,6 @@ def _fail_at_second_step(rank: int) -> None:
 
 def _at_third_call(rank: int, happen: Callable[[], None]) -> None:
     """On rank 1, which reads two micro-batches a step, in the first of the second step."""
-    from tastemaker.train import loop
-
     calls, whole = iter(range(100)), loop.judge
 
     def judge(*arguments: Any) -> Any:
@@ -170,8 +195,6 @@ def test_a_broken_loss_on_one_rank_skips_the_step_on_both(tree: dict[str, Any], 
 
 
 def _break_a_pair(rank: int) -> None:
-    from tastemaker.train import loop
-
     calls = iter(range(100))
     whole = loop.judge
 
