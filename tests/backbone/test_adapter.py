@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from support.models import LATENT_SHAPE, save_tiny_sd
+from support.tiny import TINY
 from tastemaker.backbone.adapter import attach
 from tastemaker.backbone.choice import Full, Lora
 from tastemaker.backbone.kohya import to_kohya
@@ -479,3 +480,38 @@ def test_a_folder_of_several_adapters_needs_a_name(tmp_path):
         find(tmp_path)
     save_file({"x": torch.ones(1)}, tmp_path / Lora.artifact)
     assert find(tmp_path) == tmp_path / Lora.artifact
+
+
+# the other families
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux"])
+def test_every_familys_file_is_read_by_diffusers_and_gone_on_from(kind, tmp_path):
+    """Under the name that the pipeline gives its denoiser, with alpha, rank and DoRA; bit for bit."""
+    model = TINY[kind].save(tmp_path / "model")
+    backbone = load(model)
+    channels, height, width = backbone.latent_shape(TINY[kind].resolution)
+    x_t = torch.randn(1, channels, height, width, generator=torch.Generator().manual_seed(0))
+    condition = backbone.condition(["a red circle"])
+
+    def said(other):
+        with torch.no_grad():
+            return other.forward(x_t, torch.tensor([500]), condition).output
+
+    base = said(backbone)
+    trainable = attach(backbone, Lora(rank=3, alpha=7, dora=True), seed=0)
+    with torch.no_grad():
+        for parameter in trainable.parameters.values():
+            parameter.add_(0.05)
+    trainable.save(tmp_path / "run")
+    with safe_open(tmp_path / "run" / Lora.artifact, "pt") as file:
+        assert {name.partition(".")[0] for name in file.keys()} == {backbone.part}  # noqa: SIM118
+    read_back = load(model)
+    read_back.pipeline().load_lora_weights(tmp_path / "run")
+    assert torch.equal(said(read_back), said(backbone))
+    assert not torch.equal(said(backbone), base)
+    started = load(model)
+    goes_on = attach(started, Lora(start=str(tmp_path / "run")), seed=1)
+    with goes_on.reference():
+        assert torch.equal(said(started), said(backbone))
+    assert torch.equal(said(started), said(backbone))
