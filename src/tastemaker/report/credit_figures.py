@@ -118,7 +118,12 @@ def convergence(entries: Sequence[Entry]) -> Figure:
         axes = canvas.subplots()
         for (name, points), colour, dash in zip(curves.items(), _colours(), _dashes(), strict=False):
             axes.plot(
-                *zip(*points, strict=True), "o-", color=colour, linestyle=dash, markersize=3, label=printable(name)
+                *zip(*points, strict=True),
+                marker="o",
+                color=colour,
+                linestyle=dash,
+                markersize=3,
+                label=printable(name),
             )
         axes.set(xscale="log", xlabel="visits per step", ylabel="distance from the last correction", ylim=(0, None))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
