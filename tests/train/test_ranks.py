@@ -20,7 +20,7 @@ from support.training import make_task, recipe_of
 from tastemaker.base.config import write_yaml
 from tastemaker.base.errors import Interrupted, UserError
 from tastemaker.rank.pairs import NAME, write_pairs
-from tastemaker.train import checkpoint, loop
+from tastemaker.train import checkpoint, loop, ranks
 from tastemaker.train.ranks import Ranks, joined
 from tastemaker.train.training import train
 
@@ -241,15 +241,23 @@ def test_more_ranks_than_micro_batches_are_refused(
 def test_a_process_alone_shares_with_nobody(
     monkeypatch: pytest.MonkeyPatch, tree: dict[str, Any], tmp_path: Path
 ) -> None:
-    with joined(recipe_of(tree, tmp_path, device="cpu").train) as (ranks, device):
-        assert (ranks, device) == (Ranks(0, 1), "cpu")
-        assert ranks.main
-        assert ranks.share([1, 2, 3]) == [1, 2, 3]
-        assert ranks.gather("me") == ["me"]
+    with joined(recipe_of(tree, tmp_path, device="cpu").train) as (group, device):
+        assert (group, device) == (Ranks(0, 1), "cpu")
+        assert group.main
+        assert group.share([1, 2, 3]) == [1, 2, 3]
+        assert group.gather("me") == ["me"]
         tensor = torch.ones(2)
-        assert ranks.total(tensor) is tensor
+        assert group.total(tensor) is tensor
 
 
 @pytest.mark.parametrize(("rank", "share"), [(0, [0, 3, 6]), (1, [1, 4]), (2, [2, 5])])
 def test_items_are_dealt_out(rank: int, share: list[int]) -> None:
     assert Ranks(rank, 3).share(range(7)) == share
+
+
+def test_buckets_hold_neighbours_of_a_type_up_to_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "BUCKET", 5)
+    tensors = [torch.zeros(size) for size in (2, 3, 1, 9, 2)] + [torch.zeros(2, dtype=torch.int64)]
+    found = [[tensor.numel() for tensor in bucket] for bucket in ranks._buckets(tensors)]
+    assert found == [[2, 3], [1], [9], [2], [2]]
+    assert [id(tensor) for bucket in ranks._buckets(tensors) for tensor in bucket] == list(map(id, tensors))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BUCKET = 25_000_000
 """Numbers that are sent in one piece."""
+GONE = ("by peer", "Broken pipe", "Timed out")
+"""What Gloo says when the other end of a connection is no more."""
 
 
 @dataclass(frozen=True)
@@ -129,5 +131,7 @@ def _told(exchange: Any) -> None:
     """A rank that stops closes its connections: the others' exchange fails, and that is no bug of theirs."""
     try:
         exchange()
-    except RuntimeError as error:  # torch has no class for it
-        raise UserError("another process of this run stopped; its own message says why") from error
+    except RuntimeError as error:  # Gloo's have no class of their own
+        if isinstance(error, dist.DistError) or any(sign in str(error) for sign in GONE):
+            raise UserError("another process of this run stopped; its own message says why") from error
+        raise

@@ -91,8 +91,7 @@ def resume(task: Task) -> Run:
 def snapshot(task: Task, run: Run, metrics_bytes: int) -> Checkpoint:
     """All that `resume` needs to go on as if nothing had happened; the tensors are the live ones, not copies.
 
-    Only the memory's are copies, because several of them may be one. Every rank calls it, because the window of the
-    line that is not full yet lies on all of them.
+    Every rank calls it, because the window of the line that is not full yet lies on all of them.
     """
     tensors: dict[str, dict[str, Tensor]] = {
         "weights": dict(task.trainable.parameters),
@@ -100,7 +99,7 @@ def snapshot(task: Task, run: Run, metrics_bytes: int) -> Checkpoint:
         "average": run.average or {},
         "scaler": scaling.tensors(run.scaler),
         "window": run.window.joint(task.ranks).sums,
-        "memory": {name: value.clone() for name, value in run.memory.tensors().items()},
+        "memory": run.memory.tensors(),
     }
     state = State(run.step, run.pairs_seen, metrics_bytes, task.fingerprint, run.skipped_bytes, run.skips)
     return Checkpoint(state, tensors)
