@@ -399,17 +399,21 @@ def test_checkpointing_drops_the_same_again(folder):
     assert torch.equal(gradients(folder, ("pair-1", 0)), gradients(folder, ("pair-1", 0), checkpointing=True))
 
 
-def test_nothing_drops_outside_and_in_the_reference(folder):
+@pytest.mark.parametrize(
+    "given", [{"rank": 4}, {"start": "dora", "on": None}, {"start": "plain", "on": "kohya"}], ids=str
+)
+def test_nothing_drops_outside_and_in_the_reference(given, folder, files):
     backbone = load(folder)
-    base = output(backbone)
-    trainable = attach(backbone, Lora(rank=4, dropout=0.5), seed=0)
+    given = {name: files.get(value, value) for name, value in given.items()}
+    trainable = attach(backbone, Lora(dropout=0.5, **given), seed=0)
+    first = output(backbone)
     update(backbone, trainable)
     policy = output(backbone)
     assert torch.equal(output(backbone), policy)
     with trainable.dropout("pair-1", 0):
         assert not torch.equal(output(backbone), policy)
         with trainable.reference():
-            assert torch.equal(output(backbone), base)
+            assert torch.equal(output(backbone), first)
         assert not torch.equal(output(backbone), policy)
     assert torch.equal(output(backbone), policy)
     assert not any(module.training for module in backbone.denoiser.modules())
@@ -430,7 +434,9 @@ def test_a_run_without_dropout_sees_none(folder):
 
 def test_what_a_start_fixes_cannot_be_given():
     for name, value in {"rank": 4, "alpha": 2.0, "targets": ("to_q",), "dora": True, "rslora": True}.items():
-        with pytest.raises(ValidationError, match=rf"start: x is a file that fixes {name}; remove adapter\.{name}"):
+        with pytest.raises(
+            ValidationError, match=rf"start: x is a file that fixes {name}; remove adapter\.{name} or make it null"
+        ):
             Lora.model_validate({"start": "x", name: value})
     resolved = Lora(start="x").model_dump(mode="json")
     assert Lora.model_validate(resolved) == Lora(start="x")

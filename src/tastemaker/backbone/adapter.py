@@ -91,15 +91,12 @@ class LoraWeights:
 
     @contextmanager
     def reference(self) -> Iterator[None]:
-        """The adapter off, or as it was at the start, and no dropout inside."""
-        dropping = [layer.training for layer in self._dropouts]
+        """The adapter off, or as it was at the start; neither has dropout."""
         self._switch(self._reference)
-        _set_training(self._dropouts, [False] * len(dropping))
         try:
             yield
         finally:
             self._switch(self._policy)
-            _set_training(self._dropouts, dropping)
 
     @contextmanager
     def dropout(self, *key: draw.Key) -> Iterator[None]:
@@ -109,11 +106,11 @@ class LoraWeights:
             return
         with _own_random_numbers(self._backbone.device):
             torch.manual_seed(draw.seed(self._seed, "dropout", *key))
-            _set_training(self._dropouts, [True] * len(self._dropouts))
+            _set_training(self._dropouts, True)
             try:
                 yield
             finally:
-                _set_training(self._dropouts, [False] * len(self._dropouts))
+                _set_training(self._dropouts, False)
 
     def save(self, folder: Path) -> None:
         """Write ``pytorch_lora_weights.safetensors``, which `pipeline.load_lora_weights` reads.
@@ -229,10 +226,10 @@ def _put_dropout(denoiser: nn.Module, share: float) -> Iterator[nn.Module]:
         yield from (layer, layer.lora_dropout[TRAINED])
 
 
-def _set_training(modules: Sequence[nn.Module], modes: Sequence[bool]) -> None:
+def _set_training(modules: Sequence[nn.Module], on: bool) -> None:
     """Set the flags of ``modules`` alone; `nn.Module.train` would set their children's too."""
-    for module, mode in zip(modules, modes, strict=True):
-        module.training = mode
+    for module in modules:
+        module.training = on
 
 
 def _own_random_numbers(place: torch.device) -> AbstractContextManager[None]:

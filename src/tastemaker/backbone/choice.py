@@ -15,19 +15,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Lora(BaseModel):
-    """Low-rank adapters, W + s B A with s = alpha / rank, on the denoiser's attention (Hu et al., arXiv:2106.09685).
+    """Low-rank adapters, W + s B A with s = alpha / rank, on layers of the denoiser (Hu et al. 2021, arXiv:2106.09685).
 
-    ``alpha`` unset is ``rank``, that is s = 1. ``targets`` are the endings of the names of layers. ``rslora`` makes s
-    alpha / √rank (Kalajdzievski 2023, arXiv:2312.03732). ``dora`` trains the norms of the weight's rows as well,
-    m (W + s B A) / ‖W + s B A‖ (Liu et al. 2024, arXiv:2402.09353). ``dropout`` is the share of the adapter's inputs
-    that a training step zeroes (the reference sees none).
-
-    ``start`` goes on from the weights of an adapter (a folder or a .safetensors file, in diffusers' or kohya's format);
-    what that file fixes (rank, alpha, targets, dora, rslora) cannot be given, and the reference is the model with that
-    adapter. ``on`` puts an adapter, times ``on_scale``, frozen under the trained one: it works in policy and reference.
+    With ``rslora`` s = alpha / √rank (Kalajdzievski 2023, arXiv:2312.03732). With ``dora`` the length of each row is
+    trained as well: m (W + s B A) / ‖W + s B A‖ (Liu et al. 2024, arXiv:2402.09353). The reference is the model with
+    its adapter off; with ``start``, the model with that adapter as it was.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     artifact: ClassVar[str] = "pytorch_lora_weights.safetensors"
     export_format: ClassVar[Literal["lora", "merged"]] = "lora"
     title: ClassVar[str] = "A LoRA adapter"
@@ -42,14 +37,23 @@ class Lora(BaseModel):
 
     kind: Literal["lora"] = "lora"
     rank: int | None = Field(64, ge=1)
+    """Rows of A; more can learn more."""
     alpha: float | None = Field(None, gt=0)
+    """Strength of the update; none is the rank, so that s = 1."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the adapter's inputs that a training step zeroes; the reference sees none."""
     targets: tuple[str, ...] | None = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
+    """Endings of the names of the layers that get an adapter."""
     dora: bool = False
+    """Train the lengths of the weights' rows as well."""
     rslora: bool = False
+    """Scale by alpha / √rank in place of alpha / rank."""
     start: str | None = None
+    """Adapter (folder or .safetensors, diffusers or kohya) to go on from; it fixes all of the above but dropout."""
     on: str | None = None
+    """Adapter to leave frozen under the trained one, in policy and reference."""
     on_scale: float = Field(1.0, allow_inf_nan=False)
+    """How strong that adapter is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -63,7 +67,9 @@ class Lora(BaseModel):
                 name: value for name, value in given.items() if name not in ("rank", "targets") or value is not None
             }
         if fixed:
-            raise ValueError(f"start: {given['start']} is a file that fixes {fixed[0]}; remove adapter.{fixed[0]}")
+            raise ValueError(
+                f"start: {given['start']} is a file that fixes {fixed[0]}; remove adapter.{fixed[0]} or make it null"
+            )
         return given | {"rank": None, "targets": None}
 
     @model_validator(mode="after")
