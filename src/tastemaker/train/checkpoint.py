@@ -59,6 +59,11 @@ def path_of(out: Path, step: int) -> Path:
     return out / FOLDER / f"step-{step:06d}"
 
 
+def last_good(out: Path, step: int | None) -> str:
+    """What a message says of the newest checkpoint, the one after ``step`` steps."""
+    return "no checkpoint was saved" if step is None else f"{path_of(out, step)} is good"
+
+
 def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write ``checkpoint`` durably, then remove all but the newest ``keep``.
 

@@ -78,7 +78,7 @@ class Log:
         self._metrics.write((json.dumps(line) + "\n").encode())
         self._metrics.flush()
         speed = self._time(step, pairs_seen)
-        for name, value in (line | {"pairs_per_second": speed}).items():
+        for name, value in (line | ({"pairs_per_second": speed} if speed else {})).items():
             if name != "step":
                 self._board.add_scalar(name, value, step)
         return speed
@@ -112,6 +112,8 @@ class Log:
         now = time.perf_counter()
         seconds, pairs = now - self._clock, pairs_seen - self._pairs_then
         self._clock, self._pairs_then = now, pairs_seen
+        if not pairs:  # before the first step
+            return 0.0
         speed = pairs / seconds
         line = {"step": step, "seconds": round(seconds, 4), "pairs_per_second": round(speed, 3)}
         self._timing.write(json.dumps(line) + "\n")

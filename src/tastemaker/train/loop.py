@@ -131,8 +131,8 @@ def _skip(task: Task, run: Run, tally: Tally, pairs: Sequence[str]) -> None:
     run.skips += 1
     _note(task, run, "loss" if unfit else "gradient", named)
     if run.skips >= skipped.PATIENCE:
-        saved = None if run.saved is None else checkpoint.path_of(task.out, run.saved)
-        raise skipped.diverged(task.out, run.step, named, saved, task.recipe.train.lr)
+        good = checkpoint.last_good(task.out, run.saved)
+        raise skipped.diverged(task.out, run.step, named, good, task.recipe.train.lr)
 
 
 def _note(task: Task, run: Run, reason: str, pairs: Sequence[str]) -> None:

@@ -46,8 +46,8 @@ class Record:
 
     def begin(self) -> None:
         """Before the first step."""
-        if self.task.held_out is not None:
-            self.log.write(self._place() | self._validate())
+        if figures := self._validate():
+            self.log.write(self._place() | figures)
         self._sample()
 
     def after_step(self) -> None:
@@ -55,9 +55,7 @@ class Record:
         settings, step = self.task.recipe.train, self.run.step
         last = step == self.task.steps
         self.progress.update(self.run.pairs_seen - self.progress.n)
-        validated = (
-            self._validate() if self.task.held_out is not None and _due(step, settings.validate_every, last) else {}
-        )
+        validated = self._validate() if _due(step, settings.validate_every, last) else {}
         if validated or _due(step, settings.log_every, last):
             self._write_line(validated)
         if _due(step, settings.sample_every, last):
@@ -90,18 +88,17 @@ class Record:
         return {"step": self.run.step, "pairs_seen": self.run.pairs_seen}
 
     def _validate(self) -> dict[str, float]:
-        """Figures of the held-out pairs, by the average where there is one; raises `Diverged` for none finite."""
+        """Figures of the held-out pairs, if any, by the average where there is one. `Diverged` if one is not finite."""
         task = self.task
-        assert task.held_out is not None
+        if task.held_out is None:
+            return {}
         with self.log.aside(), average.using(self.run.average, task.trainable.parameters):
             figures = validate(task, task.held_out)
         if not all(map(math.isfinite, figures.values())):
-            saved = (
-                "no checkpoint was" if self.run.saved is None else f"{checkpoint.path_of(task.out, self.run.saved)} is"
-            )
             raise Diverged(
-                f"{task.out}: the margin of the held-out pairs is not finite after step {self.run.step}; {saved} "
-                "saved; look at data.validation, or start again in another out with a lower train.lr"
+                f"{task.out}: the margin of the held-out pairs is not finite after step {self.run.step}; "
+                f"{checkpoint.last_good(task.out, self.run.saved)}; look at data.validation, or start again in another "
+                "out with a lower train.lr"
             )
         return figures
 

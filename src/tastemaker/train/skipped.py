@@ -58,9 +58,8 @@ def count(out: Path) -> int:
     return sum(json.loads(line)["reason"] != SCALE for line in lines)
 
 
-def diverged(out: Path, step: int, pairs: Sequence[str], saved: Path | None, lr: float) -> Diverged:
-    """What to say when `PATIENCE` is at its end."""
-    good = "no checkpoint was saved" if saved is None else f"{saved} is good"
+def diverged(out: Path, step: int, pairs: Sequence[str], good: str, lr: float) -> Diverged:
+    """What to say when `PATIENCE` is at its end; ``good`` is what there is to say of the last checkpoint."""
     return Diverged(
         f"{out}: {PATIENCE} steps in a row were skipped because their loss or gradient is not finite, the last one "
         f"step {step} (pairs {shortened(pairs)}; all in {NAME}); {good}; look at these pairs, or start again in "
