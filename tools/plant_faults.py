@@ -117,13 +117,21 @@ def plant(faults: Sequence[Fault]) -> list[tuple[Fault, list[str]]]:
     return seen
 
 
-def markdown(seen: Sequence[tuple[Fault, list[str]]]) -> str:
-    """The result as a table."""
-    rows = [HEADER, ("---",) * len(HEADER)]
+def rewrite(
+    page: Path, faults: Sequence[Fault], tried: Sequence[Fault], seen: Sequence[tuple[Fault, list[str]]]
+) -> None:
+    """Bring the table at the end of ``page`` up to date; rows of faults that were not tried stay as they are."""
+    text, _, table = page.read_text(encoding="utf-8").partition(f"| {HEADER[0]} |")
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if line.startswith("| ")}
+    for fault in tried:
+        rows.pop(fault.name, None)
     for fault, red in seen:
         where = fault.file.removeprefix("src/tastemaker/")
-        rows.append((fault.name, f"`{where}`", ", ".join(f"`{test.split('[')[0].split('/')[-1]}`" for test in red)))
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        tests = ", ".join(f"`{test.split('[')[0].split('/')[-1]}`" for test in red)
+        rows[fault.name] = f"| {fault.name} | `{where}` | {tests} |"
+    head = [f"| {' | '.join(HEADER)} |", "| --- | --- | --- |"]
+    lines = [*head, *(rows[fault.name] for fault in faults if fault.name in rows)]
+    page.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -131,18 +139,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("words", nargs="*", metavar="WORD", help="only faults whose name or file holds one of these")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table into this page, below its text")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="bring the table at the end of this page up to date"
+    )
     given = parser.parse_args()
-    faults = [
-        fault for fault in read_faults() if not given.words or any(w in fault.name + fault.file for w in given.words)
-    ]
+    known = read_faults()
+    faults = [fault for fault in known if not given.words or any(w in fault.name + fault.file for w in given.words)]
     if given.list:
         print("\n".join(f"{fault.name} ({fault.file})" for fault in faults))
         return 0
     seen = plant(faults)
     if given.markdown:
-        text = given.markdown.read_text(encoding="utf-8").partition(f"| {HEADER[0]} |")[0]
-        given.markdown.write_text(text + markdown(seen), encoding="utf-8")
+        rewrite(given.markdown, known, faults, seen)
     print(f"{len(seen)} of {len(faults)} faults turned a test red")
     return int(len(seen) < len(faults))
 

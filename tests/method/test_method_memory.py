@@ -66,6 +66,12 @@ def pairs(first, count, single=False):
     return batch_of(ids, [0] * count, winner, None if single else loser, sign=sign)
 
 
+def judged(batch, method, memory, slope=0.9):
+    """The outcome of a step of a network of its own."""
+    backbone = Linear(slope)
+    return judge(backbone, backbone, batch, method, memory, SEED)
+
+
 def rho(outcome, name):
     return outcome.stats[f"reference_error_{name}"] - outcome.stats[f"error_{name}"]
 
@@ -154,12 +160,13 @@ def test_ranks_that_share_a_batch_are_one_rank(method):
         start = 6 * step
         for memory, parts in ((one, ((0, 2), (2, 4))), (first, ((0, 2),)), (second, ((2, 4),))):
             for at, count in parts:
-                judge(Linear(0.3), Linear(0.3), pairs(start + at, count), method, memory, SEED)
+                judged(pairs(start + at, count), method, memory, 0.3)
         one.commit(step)
         sent: list[torch.Tensor] = []
         second.commit(step, lambda total, sent=sent: (sent.append(total), total)[1])
         first.commit(step, lambda total, sent=sent: total + sent.pop(0))
         assert not sent
+        assert method != KTO or 0 < float(one.baseline) != float(second.baseline)
         second.load({name: value.clone() for name, value in first.tensors().items()})
     for name, value in one.tensors().items():
         torch.testing.assert_close(first.tensors()[name], value, msg=lambda text, name=name: f"{name}: {text}")
@@ -168,9 +175,9 @@ def test_ranks_that_share_a_batch_are_one_rank(method):
 def test_a_discarded_step_leaves_no_trace():
     kept, other = memory_of(DDE), memory_of(DDE)
     for memory in (kept, other):
-        judge(Linear(), Linear(), pairs(0, 6), DDE, memory, SEED)
+        judged(pairs(0, 6), DDE, memory)
         memory.commit(0)
-    judge(Linear(), Linear(), pairs(6, 6), DDE, other, SEED)
+    judged(pairs(6, 6), DDE, other)
     other.discard()
     for memory in (kept, other):
         memory.commit(1)
@@ -180,10 +187,10 @@ def test_a_discarded_step_leaves_no_trace():
 @pytest.mark.parametrize("method", [KTO, DDE], ids=["kto", "dde"])
 def test_a_discarded_step_that_was_not_finite_leaves_no_trace(method):
     kept, other = memory_of(method), memory_of(method)
-    judge(Linear(math.nan), Linear(math.nan), pairs(6, 6), method, other, SEED)
+    judged(pairs(6, 6), method, other, math.nan)
     other.discard()
     for memory in (kept, other):
-        judge(Linear(), Linear(), pairs(0, 6), method, memory, SEED)
+        judged(pairs(0, 6), method, memory)
         memory.commit(0)
     assert all(torch.equal(value, other.tensors()[name]) for name, value in kept.tensors().items())
 
@@ -191,11 +198,11 @@ def test_a_discarded_step_that_was_not_finite_leaves_no_trace(method):
 @pytest.mark.parametrize("method", [KTO, DDE], ids=["kto", "dde"])
 def test_a_memory_comes_back_from_its_tensors(method):
     first, second = memory_of(method), memory_of(method)
-    judge(Linear(), Linear(), pairs(0, 6), method, first, SEED)
+    judged(pairs(0, 6), method, first)
     first.commit(0)
     second.load({name: value.clone() for name, value in first.tensors().items()})
     for memory in (first, second):
-        judge(Linear(), Linear(), pairs(6, 6), method, memory, SEED)
+        judged(pairs(6, 6), method, memory)
         memory.commit(1)
     assert first.tensors().keys() == second.tensors().keys()
     assert all(torch.equal(value, second.tensors()[name]) for name, value in first.tensors().items())
@@ -205,7 +212,7 @@ def test_a_memory_fits_into_a_checkpoint_after_every_step(tmp_path):
     """safetensors refuses tensors that share memory; the history must not be the record itself."""
     memory, other = memory_of(DDE), memory_of(DDE)
     for step in range(4):
-        judge(Linear(), Linear(), pairs(6 * step, 6), DDE, memory, SEED)
+        judged(pairs(6 * step, 6), DDE, memory)
         memory.commit(step)
         write_tensors(tmp_path / "memory.safetensors", memory.tensors())
         other.load(load_file(tmp_path / "memory.safetensors"))
@@ -216,7 +223,7 @@ def test_history_keeps_the_record_at_powers_of_two_and_thrice_those():
     assert [step for step in range(1, 100) if is_shown(step)] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
     memory = memory_of(DDE)
     for step in range(6):
-        judge(Linear(), Linear(), pairs(6 * step, 6), DDE, memory, SEED)
+        judged(pairs(6 * step, 6), DDE, memory)
         memory.commit(step)
     assert list(memory.history) == [1, 2, 3, 4, 6]
     assert torch.equal(memory.history[6], memory.record.values)
@@ -241,7 +248,7 @@ def test_the_trace_is_dpos_effective_credit():
 
 def test_without_a_comparison_nothing_is_traced():
     memory = memory_of(Method(link=Sft()))
-    judge(Linear(), Linear(), pairs(0, 4), Method(link=Sft()), memory, SEED)
+    judged(pairs(0, 4), Method(link=Sft()), memory)
     memory.commit(0)
     assert memory.record is None
     assert not any(value.any() for value in memory.tensors().values())

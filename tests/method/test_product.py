@@ -152,7 +152,7 @@ def costs_of(credit, head, schedule, batch, policy, frozen):
         u, eps = drawn(SEED, IDS[at], VISITS[at], tuple(images.x0.shape[1:]))
         said = (exact, frozen.double())[role][row]
         t = step_of(credit["when"], u, len(schedule.alpha))
-        kept = recorded[role][int(images.side[row])]
+        kept = recorded[role][int(at == DISLIKED) if batch.sign is not None else side]
         return cost(credit, head, schedule, t, kept, images.x0[row].double(), eps, said)
 
     sides = range(len(images.x0) // len(IDS))
