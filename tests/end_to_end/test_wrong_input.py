@@ -162,7 +162,14 @@ CASES: dict[str, tuple[str, str]] = {
     "report --out new/r.html --runs nowhere": ("nowhere/metrics.jsonl", "tastemaker train"),
     "report --out new/r.html --images images/base images/other": ("images/other", "the same --prompts"),
     "report --out bad/file/r.html --ranked best": ("bad/file", "choose another folder"),
+    # credit
+    "credit --out new/c.html": ("nothing to show", "--runs"),
+    "credit recipes/sd15/dde.yaml --out new/c.pdf": ("new/c.pdf", "must end in .html"),
+    "credit recipes/sd15/dde.yaml --out new/c.html": ("not on this machine", "--model"),
+    "credit recipes/sd15/ddee.yaml --out new/c.html": ("recipes/sd15/ddee.yaml", "did you mean 'dde.yaml'"),
+    "credit --runs nowhere --out new/c.html": ("nowhere/memory.safetensors", "tastemaker train"),
     # demo and world
+    "world contest --out new/w --entrants dpoo": ("dpoo: no such entrant", "sft, uniform"),
     "demo --out bad/file": ("bad/file", "choose another folder"),
     "demo --shrot": ("--shrot", "did you mean '--short'?"),
     "world nonsense": ("'world nonsense'", "known: unpack"),

@@ -138,11 +138,16 @@ def standings(results: Results) -> list[dict[str, Any]]:
                     "seeds": len(seeds),
                     "utility": results.stack(entrant.name, seeds).mean(1).tolist(),
                     "correct": float(results.stack(entrant.name, seeds, "correct").mean()),
-                    "win_rate": crossed(outcomes(against.ravel(), EPSILON).reshape(against.shape)),
+                    "win_rate": _rate(crossed(outcomes(against.ravel(), EPSILON).reshape(against.shape))),
                     "difference": crossed(against),
                 }
             )
     return rows
+
+
+def _rate(found: Interval) -> Interval:
+    """Of a share, what lies in [0, 1]."""
+    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
 
 
 def claims(results: Results) -> list[tuple[Claim, int, Interval]]:
