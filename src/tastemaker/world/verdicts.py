@@ -226,8 +226,9 @@ def write_utilities(results: Results, path: Path) -> None:
     columns: dict[str, list[Any]] = {"entrant": [], "seed": [], "prompt": [], "utility": [], "correct": []}
     for name, seed, run in runs:
         count = len(run["utility"])
-        for column, values in zip(columns, ([name] * count, [seed] * count, range(count)), strict=False):
-            columns[column] += values
+        columns["entrant"] += [name] * count
+        columns["seed"] += [seed] * count
+        columns["prompt"] += range(count)
         columns["utility"] += run["utility"]
         columns["correct"] += [value > 0 for value in run["correct"]]
     types = {"seed": pa.int8(), "prompt": pa.int16(), "utility": pa.float32()}
