@@ -7,7 +7,6 @@ Latents are unpacked, [B, C, H, W], wherever this module's callers see them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from tastemaker.backbone.autoencoder import Autoencoder
-from tastemaker.backbone.backbone import Condition, Moments
+from tastemaker.backbone.backbone import Condition
 from tastemaker.backbone.flow import flow_process, t5_embeds, whole_patches
+from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, number_format, tokens
 from tastemaker.process.prediction import Head, Prediction
 
@@ -36,7 +36,7 @@ LoRA training for Flux is published with it.
 """
 
 
-class Flux:
+class Flux(Loaded):
     """A `FluxPipeline`'s parts, frozen. ``identify`` says the model's identity when it is asked for.
 
     Raises `UserError` for an autoencoder or a scheduler that this architecture is not known to have.
@@ -54,32 +54,9 @@ class Flux:
         self.resolution: int = pipeline.default_sample_size * self._autoencoder.factor
         freeze(pipeline)
 
-    @cached_property
-    def key(self) -> str:
-        """Identity of the model as it was loaded."""
-        return self._identify()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.denoiser.device
-
-    @property
-    def scaling_factor(self) -> float:
-        """What the autoencoder's latents, less their shift, are multiplied with for the denoiser."""
-        return self._autoencoder.scale
-
     def latent_shape(self, resolution: int) -> tuple[int, int, int]:
         """(C, H, W) of the latent of a square image. Raises `UserError` when the sides do not divide evenly."""
         return self._autoencoder.latent_shape(resolution)
-
-    def encode(self, pixels: Tensor) -> Moments:
-        """Moments of the latents of ``pixels`` [B, 3, H, W]."""
-        return self._autoencoder.encode(pixels)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] of ``latents``, cut to [−1, 1]."""
-        return self._autoencoder.decode(latents)
 
     @torch.no_grad()
     def condition(self, prompts: Sequence[str]) -> Condition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tastemaker.backbone.autoencoder import Autoencoder
-from tastemaker.backbone.backbone import Condition, Moments
+from tastemaker.backbone.backbone import Condition
 from tastemaker.backbone.flow import flow_process, t5_embeds, whole_patches
+from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, number_format, tokens
 from tastemaker.base.errors import UserError
 from tastemaker.process.prediction import Head, Prediction
@@ -25,7 +25,7 @@ T5_TOKENS = 256
 """Tokens that T5 reads of a prompt, the pipeline's default."""
 
 
-class StableDiffusion3:
+class StableDiffusion3(Loaded):
     """A `StableDiffusion3Pipeline`'s parts, frozen. ``identify`` says the model's identity when it is asked for.
 
     T5, the largest of the three text encoders, may be missing; zeros stand for what it says, as in the pipeline. Raises
@@ -44,34 +44,11 @@ class StableDiffusion3:
         self.resolution: int = self._config.sample_size * self._autoencoder.factor
         freeze(pipeline)
 
-    @cached_property
-    def key(self) -> str:
-        """Identity of the model as it was loaded."""
-        return self._identify()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.denoiser.device
-
-    @property
-    def scaling_factor(self) -> float:
-        """What the autoencoder's latents, less their shift, are multiplied with for the denoiser."""
-        return self._autoencoder.scale
-
     def latent_shape(self, resolution: int) -> tuple[int, int, int]:
         """(C, H, W) of the latent of a square image. Raises `UserError` for sides that the model cannot read."""
         shape = self._autoencoder.latent_shape(resolution)
         self._refuse_large(*shape[1:])
         return shape
-
-    def encode(self, pixels: Tensor) -> Moments:
-        """Moments of the latents of ``pixels`` [B, 3, H, W]."""
-        return self._autoencoder.encode(pixels)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] of ``latents``, cut to [−1, 1]."""
-        return self._autoencoder.decode(latents)
 
     @torch.no_grad()
     def condition(self, prompts: Sequence[str]) -> Condition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +10,8 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
 from tastemaker.backbone.autoencoder import Autoencoder
-from tastemaker.backbone.backbone import Condition, Moments
+from tastemaker.backbone.backbone import Condition
+from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, noise_process, number_format, tokens
 from tastemaker.base.errors import UserError
 from tastemaker.process.prediction import Prediction
@@ -23,7 +23,7 @@ EMBEDS_LAYER = -2
 """Hidden state of the text encoders that the UNet reads: the penultimate one (section 2.1)."""
 
 
-class StableDiffusionXL:
+class StableDiffusionXL(Loaded):
     """A `StableDiffusionXLPipeline`'s parts, frozen. ``identify`` says the model's identity when it is asked for.
 
     Raises `UserError` for a noise process or an autoencoder that this architecture is not known to have, and for the
@@ -45,32 +45,9 @@ class StableDiffusionXL:
         self.resolution: int = pipeline.unet.config.sample_size * self._autoencoder.factor
         freeze(pipeline)
 
-    @cached_property
-    def key(self) -> str:
-        """Identity of the model as it was loaded."""
-        return self._identify()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.denoiser.device
-
-    @property
-    def scaling_factor(self) -> float:
-        """What the autoencoder's latents are multiplied with for the denoiser."""
-        return self._autoencoder.scale
-
     def latent_shape(self, resolution: int) -> tuple[int, int, int]:
         """(C, H, W) of the latent of a square image. Raises `UserError` when the sides do not divide evenly."""
         return self._autoencoder.latent_shape(resolution)
-
-    def encode(self, pixels: Tensor) -> Moments:
-        """Moments of the latents of ``pixels`` [B, 3, H, W]."""
-        return self._autoencoder.encode(pixels)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] of ``latents``, cut to [−1, 1]."""
-        return self._autoencoder.decode(latents)
 
     @torch.no_grad()
     def condition(self, prompts: Sequence[str]) -> Condition:
