@@ -85,7 +85,9 @@ def test_convergence_by_hand() -> None:
 def test_what_is_said_follows_the_curves() -> None:
     late, middle = np.zeros((2, 100)), np.zeros((2, 100))
     late[:, 95], middle[:, 50] = 1.0, 1.0
-    for credit, verdict in ((late, "this curve does not."), (middle, "this curve does.")):
+    flat = 1 + 0.3 * (np.arange(100) == 50) * np.ones((2, 1))
+    cases = ((late, "this curve does not."), (middle, "this curve does."), (flat, "this curve has no clear peak."))
+    for credit, verdict in cases:
         said = credit_page.say_effective(entry(), Recorded(np.ones((2, 100)), credit))
         assert said.endswith(verdict)
     assert credit_page.say_weight(entry()) == "one: ω runs from 1 at t = 0 to 3 at t = 2."

@@ -60,7 +60,7 @@ REMEMBERING = {
 
 @pytest.mark.parametrize("method", [None, REMEMBERING], ids=["dpo", "kto with a record"])
 def test_accumulated_micro_batches_are_the_big_batch(tree: dict[str, Any], tmp_path: Path, method: Any) -> None:
-    """Two steps of 8 pairs, cut in 1, 4 or 3 micro-batches: the same up to rounding, in weights and in memory.
+    """Two steps of 8 pairs, cut in 1, 4 or 2 micro-batches: weights and moments to 1e-6, and the same memory.
 
     AdamW's moment shows the gradient's scale, which the weights do not; its eps is large here, because the sign of a
     gradient that is nearly 0 is a matter of rounding.
@@ -75,7 +75,8 @@ def test_accumulated_micro_batches_are_the_big_batch(tree: dict[str, Any], tmp_p
         for group in ("weights", "average", "memory", "optimizer"):
             assert other[group].keys() == found[0][group].keys()
             for name, value in found[0][group].items():
-                torch.testing.assert_close(other[group][name], value, rtol=1e-3, atol=1e-6, msg=f"{group}/{name}")
+                rtol = 1e-3 if group == "memory" else 0.0
+                torch.testing.assert_close(other[group][name], value, rtol=rtol, atol=1e-6, msg=f"{group}/{name}")
     moments = [value for name, value in found[0]["optimizer"].items() if name.endswith("exp_avg")]
     assert any(moment.abs().max() > 1e-4 for moment in moments)
     assert method is None or found[0]["memory"]["baseline"] > 0
