@@ -117,9 +117,10 @@ def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
 def test_missing_and_damaged_json_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.json: no such file"):
         files.read_json(tmp_path / "x.json")
-    (tmp_path / "x.json").write_bytes(b'{"a": \xff')
-    with pytest.raises(UserError, match=r"x\.json: not readable as JSON"):
-        files.read_json(tmp_path / "x.json")
+    for damaged in (b'{"a": \xff', b"{", b"[" * 100_000, b"1" * 5000):
+        (tmp_path / "x.json").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"x\.json: not readable as JSON"):
+            files.read_json(tmp_path / "x.json")
 
 
 def test_a_locked_folder_refuses_a_second_process_until_the_first_ends(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def test_a_recipe_section_is_the_method_written_down():
 
 NO_REFERENCE = {"evidence": {"reference": "none"}}
 CORRECTED = {"credit": {"correction": {"kind": "stepwise"}}}
+CLIPPED = {"credit": {"correction": {"kind": "ratio-clip"}}}
+WALKED = {"evidence": {"kind": "transition"}}
 BOTH = {"when": {"kind": "discounted"}, "weight": {"kind": "discounted"}}
 
 
@@ -96,7 +98,7 @@ def correction(**fields):
         ({"credit": BOTH}, ("credit",), "counts γ twice: leave one at its default"),
         (CORRECTED | {"link": {"kind": "sft"}}, (), "link 'sft' only adds it to the loss"),
         ({"strength": 1}, ("strength",), "Extra inputs"),
-        ({"evidence": {"refrence": "base"}}, ("evidence", "refrence"), "Extra inputs"),
+        ({"evidence": {"refrence": "base"}}, ("evidence", "denoising", "refrence"), "Extra inputs"),
         ({"credit": {"weigth": {}}}, ("credit", "weigth"), "Extra inputs"),
         ({"link": {"kind": "slic"}}, ("link",), "'hinge'"),
         ({"credit": {"weight": {"kind": "dde"}}}, ("credit", "weight"), "'single-shot'"),
@@ -119,8 +121,44 @@ def correction(**fields):
             "less than",
         ),
         ({"credit": {"weight": {"kind": "min-snr", "gamma": 0}}}, ("credit", "weight", "min-snr", "gamma"), "greater"),
-        (correction(decay=1), ("credit", "correction", "decay"), "less than 1"),
-        (correction(scale=0), ("credit", "correction", "scale"), "greater than 0"),
+        (correction(decay=1), ("credit", "correction", "stepwise", "decay"), "less than 1"),
+        (
+            WALKED | {"link": {"kind": "odds"}},
+            (),
+            "link 'odds' has no meaning on evidence 'transition': it is made for",
+        ),
+        (
+            WALKED | {"credit": {"weight": {"kind": "min-snr"}}},
+            (),
+            "credit.weight 'min-snr' has no meaning on evidence",
+        ),
+        (WALKED | {"credit": {"weight": {"kind": "epsilon"}}}, (), "credit.weight 'epsilon' has no meaning"),
+        (WALKED | {"credit": {"weight": {"kind": "single-shot"}}}, (), "credit.weight 'single-shot' has no meaning"),
+        (WALKED | {"credit": {"when": {"kind": "discounted"}}}, (), "credit.when 'discounted' has no meaning"),
+        (WALKED | {"credit": {"when": {"kind": "logit-normal"}}}, (), "credit.when 'logit-normal' has no meaning"),
+        (WALKED | CORRECTED, (), "credit.correction 'stepwise' has no meaning on evidence 'transition'"),
+        (
+            CLIPPED,
+            (),
+            "credit.correction 'ratio-clip' has no meaning on evidence 'denoising': it is made for transition",
+        ),
+        (WALKED | CLIPPED | {"link": {"kind": "sft"}}, (), "link 'sft' only adds it to the loss"),
+        (
+            {"evidence": {"kind": "transition", "reference": "none"}, "link": {"kind": "hinge"}} | CLIPPED,
+            (),
+            "bounds the ratio to a reference",
+        ),
+        (
+            {"evidence": {"kind": "transition", "steps": 0}},
+            ("evidence", "transition", "steps"),
+            "greater than or equal",
+        ),
+        (
+            {"credit": {"correction": {"kind": "ratio-clip", "epsilon": 1}}},
+            ("credit", "correction", "ratio-clip", "epsilon"),
+            "less than 1",
+        ),
+        (correction(scale=0), ("credit", "correction", "stepwise", "scale"), "greater than 0"),
     ],
 )
 def test_what_has_no_meaning_is_refused_with_path_and_reason(section, path, reason):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tastemaker.method.method import Method
-from tastemaker.train.recipe import Recipe, read_recipe
+from tastemaker.train.recipe import D3po, Recipe, d3po, read_any, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -34,10 +34,28 @@ def test_every_published_method_and_model_has_a_recipe() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_recipe_is_read_and_called_like_its_run(path: Path) -> None:
-    recipe = read_recipe(path)
+    recipe = read_any(path)
     assert recipe.out == f"out/runs/{path.parent.name}-{path.stem}"
     assert recipe.model == MODELS.get(path.parent.name, recipe.model)
-    assert f"tastemaker train recipes/{path.parent.name}/{path.name}" in path.read_text(encoding="utf-8")
+    verb = "d3po" if isinstance(recipe, D3po) else "train"
+    assert f"tastemaker {verb} recipes/{path.parent.name}/{path.name}" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem.startswith("d3po-")], ids=lambda path: path.stem)
+def test_d3po_has_the_papers_settings(path: Path) -> None:
+    """20 DDIM steps, η 1, guidance 5, β 0.1 (0.2 on this link), ε 0.1, all steps and pairs; SD1.5: lr 3e-5, K 7."""
+    recipe = read_any(path)
+    assert isinstance(recipe, D3po)
+    assert recipe.method == d3po()
+    rollout = recipe.rollout
+    assert (rollout.steps, rollout.eta, rollout.guidance, recipe.rounds.pairs) == (20, 1.0, 5.0, "all")
+    if path.parent.name == "sd15":
+        assert (recipe.train.lr, rollout.images, recipe.train.pairs_a_step) == (3e-5, 7, 1)
+
+
+def test_d3po_has_a_recipe_for_its_tasks() -> None:
+    wanted = {"sd15/d3po-compressibility", "sd15/d3po-incompressibility", "sd15/d3po-people"}
+    assert wanted <= {path.relative_to(ROOT / "recipes").with_suffix("").as_posix() for path in FILES}
 
 
 @pytest.mark.parametrize("name", names(*QSD))

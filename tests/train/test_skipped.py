@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from support.training import make_task, recipe_of
 from tastemaker.base.errors import Diverged
 from tastemaker.cli import app
-from tastemaker.train import checkpoint, loop, optimizer, scaling, skipped
+from tastemaker.train import checkpoint, loop, offline, optimizer, scaling, skipped
 from tastemaker.train.training import train
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -112,7 +112,7 @@ def test_a_broken_step_moves_nothing_and_is_told(
 def test_a_broken_latent_leaves_no_trace_in_the_memory(
     tree: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = loop.make_batch
+    whole = offline.make_batch
 
     def make_batch(pairs: Any, *rest: Any, **named: Any) -> Any:
         batch = whole(pairs, *rest, **named)
@@ -120,7 +120,7 @@ def test_a_broken_latent_leaves_no_trace_in_the_memory(
             batch.loser.x0[1, 0, 0, 0] = math.nan
         return batch
 
-    monkeypatch.setattr(loop, "make_batch", make_batch)
+    monkeypatch.setattr(offline, "make_batch", make_batch)
     short(tree, tmp_path, pairs=6)
     assert [line["pairs"] for line in lines(tmp_path)] == [["pair-3"]]
     assert state(tmp_path, 1) == state(tmp_path, 2)

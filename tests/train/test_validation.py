@@ -17,6 +17,7 @@ import torch
 from support.training import make_task, recipe_of
 from tastemaker.base import draw, files
 from tastemaker.base.errors import Diverged, UserError
+from tastemaker.encode.cache import Cache
 from tastemaker.rank.pairs import NAME, SCHEMA, read_pairs, write_pairs
 from tastemaker.train import inputs, milestones, training
 from tastemaker.train.batch import make_batch
@@ -116,7 +117,7 @@ def shift(task: Task) -> None:
 
 def by_hand(task: Task, pair: Any, reference: bool) -> float:
     """The mean of ten margins, one image and one step at a time."""
-    batch = make_batch([pair], [0], task.cache, 0)
+    batch = make_batch([pair], [0], task.source.cache, 0)
     margins = []
     for number, t in enumerate(range(50, 1000, 100)):
         eps = draw.normal(tuple(batch.winner.x0.shape[1:]), "validation", pair.pair_id, number)[None]
@@ -145,7 +146,7 @@ def test_figures_by_hand(tree: dict[str, Any], shifted: Task, reference: bool) -
     task, pairs = shifted, read_pairs(Path(tree["data"]["validation"]))
     margins = [by_hand(task, pair, reference) for pair in pairs]
     assert len({margin > 0 for margin in margins}) == 2, "right and wrong pairs, or the accuracy is not tested"
-    figures = validate(task, held_out(pairs, 99, reference))
+    figures = validate(task, held_out(pairs, 99, reference, task.source.cache))
     assert figures["validation_margin"] == pytest.approx(sum(margins) / 4, rel=1e-3, abs=1e-6)
     assert figures["validation_accuracy"] == sum(margin > 0 for margin in margins) / 4
 
@@ -153,17 +154,17 @@ def test_figures_by_hand(tree: dict[str, Any], shifted: Task, reference: bool) -
 def test_neither_batch_size_nor_order_nor_seed_matter(tree: dict[str, Any], shifted: Task, tmp_path: Path) -> None:
     pairs = read_pairs(Path(tree["data"]["validation"]))
     other = dataclasses.replace(shifted, recipe=recipe_of(tree, tmp_path, batch_size=1, seed=7))
-    found = validate(shifted, held_out(pairs, 99, True))
-    assert validate(other, held_out(pairs[::-1], 99, True)) == pytest.approx(found, rel=1e-4)
+    found = validate(shifted, held_out(pairs, 99, True, shifted.source.cache))
+    assert validate(other, held_out(pairs[::-1], 99, True, other.source.cache)) == pytest.approx(found, rel=1e-4)
 
 
 def test_the_cap_takes_the_same_pairs_from_any_order(tree: dict[str, Any]) -> None:
-    pairs = read_pairs(Path(tree["data"]["pairs"]))
-    chosen = held_out(pairs, 4, True).pairs
-    assert chosen == held_out(pairs[::-1], 4, True).pairs
+    pairs, cache = read_pairs(Path(tree["data"]["pairs"])), Cache(Path(tree["data"]["cache"]))
+    chosen = held_out(pairs, 4, True, cache).pairs
+    assert chosen == held_out(pairs[::-1], 4, True, cache).pairs
     assert len(chosen) == 4
     assert list(chosen) != pairs[:4]
-    assert {pair.pair_id for pair in chosen} < {pair.pair_id for pair in held_out(pairs, 6, True).pairs}
+    assert {pair.pair_id for pair in chosen} < {pair.pair_id for pair in held_out(pairs, 6, True, cache).pairs}
 
 
 def test_the_average_is_looked_at_where_there_is_one(

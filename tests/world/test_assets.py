@@ -72,4 +72,5 @@ def test_unpack_copies_everything_once(tmp_path):
     assert (tmp_path / "world/model/model_index.json").is_file()
     assert (tmp_path / "world/comparisons" / PARQUET).is_file()
     assert (tmp_path / "world/recipe.yaml").is_file()
+    assert (tmp_path / "world/d3po.yaml").is_file()
     assert unpack(tmp_path / "world") == done

@@ -7,8 +7,9 @@ import pytest
 from tastemaker.base.errors import UserError
 from tastemaker.data.importing import import_data
 from tastemaker.data.store import read_comparisons
+from tastemaker.rollout.simulated import Judging
 from tastemaker.world import models, pretrain
-from tastemaker.world.sample import PARQUET, TRUTH, Judging, sample
+from tastemaker.world.sample import PARQUET, TRUTH, sample
 
 
 @pytest.fixture(scope="module")

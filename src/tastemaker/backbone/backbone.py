@@ -21,7 +21,8 @@ Condition = dict[str, Tensor]
 """What the denoiser reads beside the latents; rows are examples.
 
 ``embeds`` [B, L, D], the prompt's tokens; ``pooled`` [B, D], the prompt as a whole (SDXL, SD3, Flux); ``time_ids``
-[B, 6] in pixels, of the image: original height and width, top and left of the crop, height and width after it (SDXL).
+[B, 6] in pixels, of the image: original height and width, top and left of the crop, height and width after it (SDXL);
+``guidance`` [B], the scale that a model distilled from guided sampling is told (Flux dev).
 A model reads what it knows, so training may give ``time_ids`` to all.
 """
 
@@ -48,6 +49,8 @@ class Backbone(Protocol):
     """Name of the denoiser in the pipeline and in files of LoRA weights: ``unet`` or ``transformer``."""
     denoiser: nn.Module
     """The network that `forward` runs; what training changes."""
+    distilled: bool
+    """Whether the model was distilled from guided sampling, so that it is told the scale in one pass."""
 
     @property
     def key(self) -> str:

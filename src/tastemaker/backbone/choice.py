@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+UNGUIDED = 1.0
+"""The guidance scale at which the empty prompt is not run."""
 Shapes = Mapping[str, tuple[int, ...]]
 """Name → shape of weights."""
 

@@ -29,7 +29,7 @@ T5_TOKENS = 512
 PATCH = 2
 """Side in latents of what the transformer reads as one token."""
 GUIDANCE = 1.0
-"""The guidance scale that a distilled model is told in training; sampling has its own (3.5 in the pipeline).
+"""The scale that a distilled model is told where a condition has none; sampling has its own (3.5 in the pipeline).
 
 At 1 the model's velocity is that of the images themselves, which is what the error is measured against; diffusers' own
 LoRA training for Flux is published with it.
@@ -50,7 +50,7 @@ class Flux(Loaded):
         self.denoiser: FluxTransformer2DModel = pipeline.transformer
         self.schedule = flow_process(pipeline.scheduler)
         self._autoencoder = Autoencoder(pipeline.vae, PATCH)
-        self._distilled: bool = pipeline.transformer.config.guidance_embeds
+        self.distilled: bool = pipeline.transformer.config.guidance_embeds
         self.resolution: int = pipeline.default_sample_size * self._autoencoder.factor
         freeze(pipeline)
 
@@ -80,13 +80,17 @@ class Flux(Loaded):
         output = self.denoiser(
             hidden_states=self.pack(x_t.to(self.device, dtype)),
             timestep=sigma,
-            guidance=torch.full_like(sigma, GUIDANCE) if self._distilled else None,
+            guidance=self._told(sigma, condition) if self.distilled else None,
             encoder_hidden_states=embeds,
             pooled_projections=condition["pooled"].to(self.device, dtype),
             txt_ids=embeds.new_zeros(embeds.shape[1], 3),
             img_ids=positions(height, width).to(embeds),
         ).sample
         return Prediction(unpacked(output, height, width), x_t, alpha, sigma, self.head)
+
+    def _told(self, sigma: Tensor, condition: Condition) -> Tensor:
+        """The guidance scale of each row."""
+        return condition["guidance"].to(sigma) if "guidance" in condition else torch.full_like(sigma, GUIDANCE)
 
     def pipeline(self) -> FluxPipeline:
         """A new pipeline over the same parts: a scheduler that its user changes stays with its user."""

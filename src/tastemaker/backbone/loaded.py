@@ -15,6 +15,7 @@ from tastemaker.backbone.backbone import Moments
 class Loaded:
     """A loaded model's identity, place and autoencoder. A family sets these three, and redefines nothing of this."""
 
+    distilled: bool = False
     denoiser: nn.Module
     _autoencoder: Autoencoder
     _identify: Callable[[], str]

@@ -119,7 +119,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: no such file; make it first") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, or thousands of brackets
         raise UserError(f"{path}: not readable as JSON ({error}); make it again") from None
 
 

@@ -54,6 +54,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "model": {
         "check": Verb("tastemaker.cli.check", "show what a recipe would do, without running it"),
         "train": Verb("tastemaker.cli.train", "train an adapter or a whole model by a recipe"),
+        "d3po": Verb("tastemaker.cli.d3po", "train from choices on images that the model draws as it learns"),
         "export": Verb("tastemaker.cli.export", "write trained weights for other programs, or push them to the hub"),
         "generate": Verb("tastemaker.cli.generate", "draw images for a list of prompts"),
         "evaluate": Verb("tastemaker.cli.evaluate", "compare models on the same prompts and seeds"),

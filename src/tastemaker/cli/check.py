@@ -17,9 +17,9 @@ def run(recipe: Path, /, overrides: tuple[str, ...] = ()) -> None:
     from tastemaker.base.errors import UserError
     from tastemaker.base.summary import show
     from tastemaker.train.plan import plan
-    from tastemaker.train.recipe import read_recipe
+    from tastemaker.train.recipe import read_any
 
-    found = plan(read_recipe(recipe, overrides))
+    found = plan(read_any(recipe, overrides))
     show(found)
     for line in found["missing"]:
         raise UserError(f"{recipe}: {line}")

@@ -65,8 +65,8 @@ def sample(
         flips: Share of judgements turned round at random.
     """
     from tastemaker.base.summary import show
+    from tastemaker.rollout.simulated import Judging
     from tastemaker.world.assets import BASE_MODEL
-    from tastemaker.world.sample import Judging
     from tastemaker.world.sample import sample as run
 
     judging = Judging(temperature=temperature, flips=flips)
@@ -135,6 +135,30 @@ def contest(
     show(run(out, seeds, entrants, size))
 
 
+def rounds(
+    *,
+    out: Path,
+    task: Literal["people", "compressibility", "incompressibility"] = "people",
+    seeds: tuple[int, ...] = (0, 1, 2),
+    count: int | None = None,
+    prompts: int = 300,
+) -> None:
+    """Learn from choices on fresh samples by D3PO, over several seeds (hours; it goes on where it stopped).
+
+    Args:
+        out: Folder of the runs; OUT/<task>/table.md, curve.png and pictures.png tell what came out.
+        task: Who judges: a simulated person who goes by utility and errs, or the size of the image as JPEG.
+        seeds: Seeds of sampling, judging and training; the held-out captions and their noise are the same for all.
+        count: Rounds, by default the recipe's.
+        prompts: Held-out captions.
+    """
+    from tastemaker.base.summary import show
+    from tastemaker.cli.scorers import build
+    from tastemaker.world.rounds import Size, learn
+
+    show(learn(out, task, build, seeds, Size(prompts=prompts, rounds=count)))
+
+
 def unpack(*, out: Path) -> None:
     """Copy the shipped base model, comparisons and recipe to a folder, to try every verb on them.
 
@@ -155,4 +179,5 @@ SUBVERBS = {
     "captions": captions,
     "measure": measure,
     "contest": contest,
+    "rounds": rounds,
 }

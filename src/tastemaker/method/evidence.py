@@ -8,9 +8,9 @@ Legend: θ policy, r reference, w winner, l loser; each number has shape [P], on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.base.errors import UserError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROLES, SIDES = ("policy", "reference"), ("winner", "loser")
+DENOISING, TRANSITION = "denoising", "transition"
+BOTH = (DENOISING, TRANSITION)
+"""Kinds of evidence; each part of a method says in ``serves`` on which of them it has a meaning."""
 
 
 class Denoising(BaseModel):
@@ -30,6 +33,23 @@ class Denoising(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["denoising"] = "denoising"
     reference: Literal["base", "none"] = "base"
+
+
+class Transition(BaseModel):
+    """Evidence from steps that were really sampled: ρ = log π_θ(a|s) − log π_r(a|s) (D3PO, arXiv:2311.13231, eq. 12).
+
+    A state s is (prompt, t, x_t), an action a the x_u that was drawn from it, π the Gaussian of the reverse step; log π
+    is a mean over latent dimensions. Every step of a trajectory counts alike: a pair's loss is the mean over those that
+    are read. ``steps``: how many of a trajectory's steps a visit reads, drawn at random; null reads all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["transition"] = "transition"
+    reference: Literal["base", "none"] = "base"
+    steps: int | None = Field(None, ge=1)
+
+
+Source = Annotated[Denoising | Transition, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ class Memory:
     def __init__(self, method: Method, schedule: Schedule, head: Head, place: device) -> None:
         import torch
 
-        setting = method.credit.correction
+        setting = method.credit.stepwise
         self.record = None if setting is None else Record(setting, schedule, head, place)
         self.trace = Trace(schedule.steps, place)
         self.baseline = torch.zeros((), device=place)

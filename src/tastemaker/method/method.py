@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tastemaker.base.errors import UserError
-from tastemaker.method.evidence import Denoising
+from tastemaker.method.clip import RatioClip
+from tastemaker.method.evidence import DENOISING, Denoising, Source
 from tastemaker.method.links import Link
 from tastemaker.method.pairwise import Logistic
 from tastemaker.method.stepwise import Stepwise, ratio_weight
@@ -25,13 +26,23 @@ class Credit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     when: When = Field(default_factory=Uniform)
     weight: Weight = Field(default_factory=Constant)
-    correction: Stepwise | None = None
+    correction: Annotated[Stepwise | RatioClip, Field(discriminator="kind")] | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Credit:
         if self.when.kind == self.weight.kind == "discounted":
             raise ValueError("when and weight are both discounted, which counts γ twice: leave one at its default")
         return self
+
+    @property
+    def stepwise(self) -> Stepwise | None:
+        """The correction that keeps a record, if it is one."""
+        return self.correction if isinstance(self.correction, Stepwise) else None
+
+    @property
+    def clip(self) -> RatioClip | None:
+        """The correction that clips ratios, if it is one."""
+        return self.correction if isinstance(self.correction, RatioClip) else None
 
 
 class Method(BaseModel):
@@ -41,9 +52,28 @@ class Method(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    evidence: Denoising = Field(default_factory=Denoising)
+    evidence: Source = Field(default_factory=Denoising)
     credit: Credit = Field(default_factory=Credit)
     link: Link = Field(default_factory=Logistic)
+
+    @field_validator("evidence", mode="before")
+    @classmethod
+    def _denoising_by_default(cls, given: Any) -> Any:
+        return {"kind": DENOISING} | given if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Method:
+        """Each part has a meaning on this evidence."""
+        credit, kind = self.credit, self.evidence.kind
+        parts = (("when", credit.when), ("weight", credit.weight), ("correction", credit.correction))
+        for name, part in (
+            *((f"credit.{name}", part) for name, part in parts if part is not None),
+            ("link", self.link),
+        ):
+            if kind not in part.serves:
+                made = " and ".join(part.serves)
+                raise ValueError(f"{name} '{part.kind}' has no meaning on evidence '{kind}': it is made for {made}")
+        return self
 
     @model_validator(mode="after")
     def _possible(self) -> Method:
@@ -55,6 +85,11 @@ class Method(BaseModel):
             raise ValueError(
                 f"credit.correction has no gradient and link '{self.link.kind}' only adds it to the loss, so it would "
                 "train nothing: remove it or choose another link"
+            )
+        if self.credit.clip is not None and not self.needs_reference:
+            raise ValueError(
+                f"credit.correction 'ratio-clip' bounds the ratio to a reference, and link '{self.link.kind}' with "
+                f"evidence.reference '{self.evidence.reference}' reads none: remove the correction or choose others"
             )
         return self
 
@@ -77,7 +112,7 @@ class Method(BaseModel):
 
         omega = self.credit.weight(torch.arange(schedule.steps), schedule, head)
         parts = [(f"weight.kind: {self.credit.weight.kind}", omega, "weight.kind: constant")]
-        if self.credit.correction is not None:
+        if self.credit.stepwise is not None:
             parts += [("correction.kind: stepwise", ratio_weight(schedule, head), "no correction")]
         for name, values, instead in parts:
             if not bool(values.isfinite().all()):

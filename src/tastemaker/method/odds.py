@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tastemaker.method.evidence import DENOISING
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,6 +27,7 @@ class Odds(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
     reference: ClassVar[Reads] = "no"
     loser: ClassVar[Reads] = "required"
     linear: ClassVar[bool] = False

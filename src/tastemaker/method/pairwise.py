@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tastemaker.method.evidence import BOTH
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -27,6 +29,7 @@ class Logistic(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
     reference: ClassVar[Reads] = "required"
     loser: ClassVar[Reads] = "required"
     linear: ClassVar[bool] = False
@@ -51,6 +54,7 @@ class Squared(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
     reference: ClassVar[Reads] = "required"
     loser: ClassVar[Reads] = "required"
     linear: ClassVar[bool] = False
@@ -71,6 +75,7 @@ class Hinge(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
     reference: ClassVar[Reads] = "optional"
     loser: ClassVar[Reads] = "required"
     linear: ClassVar[bool] = False

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tastemaker.method.evidence import BOTH
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,6 +27,7 @@ class Pointwise(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
     reference: ClassVar[Reads] = "required"
     loser: ClassVar[Reads] = "optional"
     linear: ClassVar[bool] = False
@@ -48,6 +51,7 @@ class Sft(BaseModel):
     """Supervised fine-tuning on the winners: n_θ^w. No loser, no reference. dL/dn_θ^w = 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
     reference: ClassVar[Reads] = "no"
     loser: ClassVar[Reads] = "no"
     linear: ClassVar[bool] = True

@@ -13,11 +13,11 @@ Legend: T steps; roles policy and reference; sides winner and loser; λ_k on the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tastemaker.method.evidence import ROLES, SIDES
+from tastemaker.method.evidence import DENOISING, ROLES, SIDES
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -37,6 +37,8 @@ class Stepwise(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["stepwise"] = "stepwise"
     decay: float = Field(0.99, ge=0, lt=1)
     scale: float = Field(1.0, gt=0)

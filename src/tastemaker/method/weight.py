@@ -6,9 +6,11 @@ Legend: t [B] step; T training steps; α, σ signal and noise level of t; SNR = 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tastemaker.method.evidence import BOTH, DENOISING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +23,8 @@ class Constant(BaseModel):
     """ω(t) = 1: the simplified objective (Ho et al. 2020, arXiv:2006.11239, eq. 14)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
+
     kind: Literal["constant"] = "constant"
 
     def __call__(self, t: Tensor, *_: object) -> Tensor:
@@ -37,6 +41,8 @@ class Discount(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
+
     kind: Literal["discounted"] = "discounted"
     gamma: float = Field(0.9, gt=0, lt=1)
     grid: int = Field(50, ge=1)
@@ -57,6 +63,8 @@ class MinSnr(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["min-snr"] = "min-snr"
     gamma: float = Field(5.0, gt=0)
 
@@ -74,6 +82,8 @@ class Epsilon(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["epsilon"] = "epsilon"
 
     def __call__(self, t: Tensor, schedule: Schedule, head: Head) -> Tensor:
@@ -92,6 +102,8 @@ class SingleShot(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["single-shot"] = "single-shot"
 
     def __call__(self, t: Tensor, schedule: Schedule, head: Head) -> Tensor:

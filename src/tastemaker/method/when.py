@@ -6,9 +6,11 @@ Legend: T the model's training steps; t step, 0 = nearly clean; u [P] uniform in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tastemaker.method.evidence import BOTH, DENOISING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,11 +20,17 @@ class Uniform(BaseModel):
     """t ~ U{0..T−1}, the choice of Diffusion-DPO (Wallace et al. 2023, arXiv:2311.12908)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
+
     kind: Literal["uniform"] = "uniform"
 
     def draw(self, u: Tensor, steps: int) -> Tensor:
         """Steps [P] (int64) from ``u``."""
         return _between(u, 0, steps)
+
+    def reads(self, t: Tensor, steps: int) -> Tensor:
+        """Which of the steps ``t`` [N] of a trajectory count: bool [N]; all."""
+        return (t >= 0) & (t < steps)
 
 
 class Range(BaseModel):
@@ -33,6 +41,8 @@ class Range(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = BOTH
+
     kind: Literal["range"] = "range"
     low: float = Field(0.0, ge=0, lt=1)
     high: float = Field(1.0, gt=0, le=1)
@@ -45,8 +55,16 @@ class Range(BaseModel):
 
     def draw(self, u: Tensor, steps: int) -> Tensor:
         """Steps [P] (int64) from ``u``."""
+        return _between(u, *self._ends(steps))
+
+    def reads(self, t: Tensor, steps: int) -> Tensor:
+        """Which of the steps ``t`` [N] of a trajectory count: bool [N]."""
+        low, high = self._ends(steps)
+        return (t >= low) & (t < high)
+
+    def _ends(self, steps: int) -> tuple[int, int]:
         low = min(round(self.low * steps), steps - 1)
-        return _between(u, low, max(round(self.high * steps), low + 1))
+        return low, max(round(self.high * steps), low + 1)
 
 
 class Discounted(BaseModel):
@@ -56,6 +74,8 @@ class Discounted(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["discounted"] = "discounted"
     gamma: float = Field(0.9, gt=0, lt=1)
     grid: int = Field(50, ge=1)
@@ -77,6 +97,8 @@ class LogitNormal(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    serves: ClassVar[tuple[str, ...]] = (DENOISING,)
+
     kind: Literal["logit-normal"] = "logit-normal"
     mean: float = 0.0
     std: float = Field(1.0, gt=0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tastemaker.method.method import Method
     from tastemaker.process.prediction import Head
     from tastemaker.process.schedule import Schedule
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import Shared
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -67,21 +67,21 @@ class Entry:
 
 def from_recipe(path: Path, model: str | None = None) -> Entry:
     """The entry of a recipe; ``model`` takes the place of its model. Raises `UserError` as `read_process` does."""
-    from tastemaker.train.recipe import read_recipe
+    from tastemaker.train.recipe import read_any
 
-    return _entry(path.stem, read_recipe(path), model, None)
+    return _entry(path.stem, read_any(path), model, None)
 
 
 def from_run(folder: Path, model: str | None = None) -> Entry:
     """The entry of a trained run. Raises `UserError` when ``folder`` is none, or of before this file was written."""
-    from tastemaker.train.recipe import read_recipe
+    from tastemaker.train.recipe import read_any
 
     if not (folder / MEMORY).is_file():
         raise UserError(f"{folder / MEMORY}: no such file; give the output folder of `tastemaker train`")
-    return _entry(folder.resolve().name, read_recipe(folder / RECIPE), model, read_memory(folder / MEMORY))
+    return _entry(folder.resolve().name, read_any(folder / RECIPE), model, read_memory(folder / MEMORY))
 
 
-def _entry(name: str, recipe: Recipe, model: str | None, recorded: Recorded | None) -> Entry:
+def _entry(name: str, recipe: Shared, model: str | None, recorded: Recorded | None) -> Entry:
     import torch
 
     schedule, head = read_process(model or recipe.model, recipe.revision)

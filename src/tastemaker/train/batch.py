@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -62,6 +62,8 @@ class Batch:
     """What the denoiser reads of the prompts, one row a pair."""
     sign: Tensor | None = None
     """[P] +1 or −1 where the images are single ones, liked or not."""
+    share: ClassVar[float] = 1.0
+    """Of a pair that a row stands for."""
 
     def images(self, losers: bool) -> Images:
         """The winners and, when ``losers`` are wanted and there are some, the losers."""

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.base import files, summary
 from tastemaker.train.inputs import looks_local
-from tastemaker.train.recipe import flat
+from tastemaker.train.recipe import D3po, Recipe, flat
 
 if TYPE_CHECKING:
     from tastemaker.method.method import Method
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.config import Source
+    from tastemaker.train.recipe import Shared
 
 NAME = "README.md"
 Format = Literal["lora", "kohya", "merged"]
 """A file that diffusers and peft read, one that ComfyUI and A1111 read, a whole pipeline folder."""
 
 
-def card(recipe: Recipe, run: Mapping[str, Any], form: Format, weights: str, place: str = ".") -> str:
+def card(recipe: Shared, run: Mapping[str, Any], form: Format, weights: str, place: str = ".") -> str:
     """The card of ``recipe``'s weights in the format ``form``.
 
     ``run`` holds what `summary.json` says of it: ``steps``, ``pairs_seen``, ``last`` (metrics) and ``versions``.
@@ -42,7 +43,7 @@ def card(recipe: Recipe, run: Mapping[str, Any], form: Format, weights: str, pla
     )
 
 
-def header(recipe: Recipe, form: Format) -> str:
+def header(recipe: Shared, form: Format) -> str:
     """What the hub reads, in YAML. A base model that is a folder here has no name there, so only the text names it."""
     from huggingface_hub import ModelCardData
 
@@ -78,10 +79,29 @@ def _words(part: Any) -> str:
     return f"{first} ({fields})" if fields else first
 
 
-def _data(recipe: Recipe, run: Mapping[str, Any]) -> str:
-    lines = [f"{run['pairs_seen']} pairs in {recipe.data.order} order, {run['steps']} optimizer steps.", ""]
-    lines += [f"- `{source.pairs}`, weight {source.weight:g}{_ranked(source.pairs)}" for source in recipe.data.sources]
+def _data(recipe: Shared, run: Mapping[str, Any]) -> str:
+    seen = f"{run['pairs_seen']} pairs in {{}} order, {run['steps']} optimizer steps."
+    match recipe:
+        case Recipe():
+            lines = [seen.format(recipe.data.order), "", *map(_source, recipe.data.sources)]
+        case D3po():
+            lines = [seen.format("random"), "", *_rounds(recipe)]
     return "\n".join(lines + [f"- data set: `{name}`" for name in recipe.card.datasets])
+
+
+def _source(source: Source) -> str:
+    return f"- `{source.pairs}`, weight {source.weight:g}{_ranked(source.pairs)}"
+
+
+def _rounds(recipe: D3po) -> list[str]:
+    rounds, rollout = recipe.rounds, recipe.rollout
+    judge = {name: value for name, value in recipe.feedback.model_dump(mode="json").items() if value}
+    said = ", ".join(f"{name} {_cell(value)}" for name, value in judge.items())
+    return [
+        f"- {rounds.count} rounds of {rounds.prompts} prompts from `{rollout.prompts}`, {rollout.images} images each, "
+        "drawn by the model as it learned",
+        f"- which of them are better was said by: {said}",
+    ]
 
 
 def _ranked(folder: str) -> str:

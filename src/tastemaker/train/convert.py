@@ -13,7 +13,7 @@ from tastemaker.base.errors import UserError
 from tastemaker.train.card import NAME as CARD
 from tastemaker.train.card import Format, card
 from tastemaker.train.recipe import NAME as RECIPE
-from tastemaker.train.recipe import Recipe, read_recipe
+from tastemaker.train.recipe import Shared, read_any
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -58,11 +58,11 @@ def convert(
         return found if repo is None else found | {"pushed to": _push(out, repo, private, api)}
 
 
-def finished_run(run: Path) -> tuple[Recipe, dict[str, Any]]:
+def finished_run(run: Path) -> tuple[Shared, dict[str, Any]]:
     """Recipe and summary of a run. Raises `UserError` when it has not come to its end."""
     if not (run / RECIPE).is_file():
         raise UserError(f"{run}: no {RECIPE} here; give the folder that tastemaker train wrote")
-    recipe = read_recipe(run / RECIPE)
+    recipe = read_any(run / RECIPE)
     if not (run / summary.NAME).is_file():
         raise UserError(f"{run}: not finished; let the same tastemaker train go on to its end first")
     if not (run / recipe.adapter.artifact).exists():
@@ -70,13 +70,13 @@ def finished_run(run: Path) -> tuple[Recipe, dict[str, Any]]:
     return recipe, files.read_json(run / summary.NAME)
 
 
-def _with_card(recipe: Recipe, license: str | None, datasets: tuple[str, ...]) -> Recipe:
+def _with_card(recipe: Shared, license: str | None, datasets: tuple[str, ...]) -> Shared:
     given = {"license": license, "datasets": datasets}
     changed = recipe.card.model_copy(update={name: value for name, value in given.items() if value})
     return recipe.model_copy(update={"card": changed})
 
 
-def _require(recipe: Recipe, run: Path, form: Format, out: Path) -> None:
+def _require(recipe: Shared, run: Path, form: Format, out: Path) -> None:
     if form != "merged" and recipe.adapter.export_format == "merged":
         raise UserError(f"--format {form}: {run} trained every weight, so it has no LoRA; use --format merged")
     if out.resolve() == run.resolve():
@@ -89,7 +89,7 @@ def _push(out: Path, repo: str, private: bool, api: HfApi | None) -> str:
     return push(out, repo, private, api)
 
 
-def _write(recipe: Recipe, run: Path, form: Format, out: Path, dtype: DType | None) -> str:
+def _write(recipe: Shared, run: Path, form: Format, out: Path, dtype: DType | None) -> str:
     """The weights; returns the name of their file, or that of the folder's index."""
     files.clear_temporaries(out)
     shutil.copyfile(run / RECIPE, out / RECIPE)
@@ -106,7 +106,7 @@ def _write(recipe: Recipe, run: Path, form: Format, out: Path, dtype: DType | No
     return INDEX
 
 
-def _write_kohya(recipe: Recipe, source: Path, path: Path) -> str:
+def _write_kohya(recipe: Shared, source: Path, path: Path) -> str:
     from safetensors.torch import save_file
 
     from tastemaker.backbone.kohya import to_kohya
@@ -121,7 +121,7 @@ def _write_kohya(recipe: Recipe, source: Path, path: Path) -> str:
     return path.name
 
 
-def _write_pipeline(recipe: Recipe, source: Path, folder: Path, dtype: DType | None) -> None:
+def _write_pipeline(recipe: Shared, source: Path, folder: Path, dtype: DType | None) -> None:
     from tastemaker.backbone.load import bars_on_terminals_only, load
     from tastemaker.backbone.lora_file import put_on
     from tastemaker.backbone.merge import merge

@@ -14,7 +14,7 @@ from tastemaker.train.choice import missing_library
 
 if TYPE_CHECKING:
     from tastemaker.rank.pairs import Pair
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import D3po, Recipe, Shared
 
 PAIRS, CACHE = "pairs.parquet", "cache.json"
 INDEX_FIELDS = ("model", "model_key", "resolution", "latent_shape", "images", "prompts")
@@ -30,6 +30,19 @@ def missing(recipe: Recipe) -> list[str]:
     ]
     if not cache.is_file():
         lines.append(f"data.cache: {cache}: no such file; make it with: {encode_command(recipe)}")
+    return [*lines, *missing_everywhere(recipe)]
+
+
+def missing_online(recipe: D3po) -> list[str]:
+    """The same of a recipe of rounds."""
+    path = Path(recipe.rollout.prompts)
+    lines = [] if path.is_file() else [f"rollout.prompts: {path}: no such file; give a file with one prompt a line"]
+    return [*lines, *missing_everywhere(recipe)]
+
+
+def missing_everywhere(recipe: Shared) -> list[str]:
+    """What any recipe may miss: model, adapters, the optimizer's library."""
+    lines = []
     if looks_local(recipe.model) and not (Path(recipe.model) / "model_index.json").is_file():
         lines.append(f"model: {recipe.model}: no model_index.json here; give a diffusers model's folder or a hub id")
     lines += [line for path in recipe.adapter.reads for line in _missing_adapter(path)]
@@ -45,7 +58,7 @@ def _missing_adapter(path: str) -> list[str]:
     return []
 
 
-def adapters_sha(recipe: Recipe) -> list[str]:
+def adapters_sha(recipe: Shared) -> list[str]:
     """SHA-256 of each adapter's file that training starts from or is put on."""
     return [files.sha256_file(find(path)) for path in recipe.adapter.reads]
 

@@ -38,11 +38,11 @@ class Window:
         value = value.detach().float()
         self.sums[name] = self.sums[name] + value if name in self.sums else value
 
-    def extend(self, step: Window, pairs: int) -> None:
+    def extend(self, step: Window, pairs: float) -> None:
         """Add the sums of one optimizer step over ``pairs`` pairs."""
         for name, value in step.sums.items():
             self.add(name, value)
-        self.add(PAIRS, torch.tensor(float(pairs), device=next(iter(step.sums.values())).device))
+        self.add(PAIRS, torch.tensor(pairs, device=next(iter(step.sums.values())).device))
 
     def joint(self, ranks: Ranks) -> Window:
         """The sums over the pairs of all ranks; with several this waits for them and for the device."""

@@ -15,9 +15,7 @@ import torch
 
 from tastemaker.base.errors import Interrupted
 from tastemaker.train import average, checkpoint, milestones, optimizer, scaling, skipped
-from tastemaker.train.batch import make_batch
 from tastemaker.train.rate import rate
-from tastemaker.train.shapes import alike
 from tastemaker.train.signals import WATCHED, Stop, stopping
 from tastemaker.train.step import step as judge
 from tastemaker.train.tally import Tally
@@ -25,12 +23,14 @@ from tastemaker.train.tally import Tally
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tastemaker.train.order import Micro
+    from tastemaker.train.batch import Batch
+    from tastemaker.train.milestones import Record
     from tastemaker.train.run import Run, Task
+    from tastemaker.train.transitions import Steps
 
 
 def finish(task: Task, run: Run) -> None:
-    """Train from where ``run`` stands to the end; every rank calls it.
+    """Train from where ``run`` stands to the end, or to where `Source.waiting` says why not; every rank calls it.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
@@ -40,12 +40,23 @@ def finish(task: Task, run: Run) -> None:
     with milestones.opened(task, run) as record, stopping() as stop:
         if run.step == 0:
             record.begin()
-        while run.step < task.steps and advance(task, run, stop):
+        while run.step < task.steps and _supplied(task, run, record, stop) and advance(task, run, stop):
             record.after_step()
         record.save()
         _agree(task, stop)
     if stop.signum is not None:
         raise Interrupted(stop.signum)
+
+
+def _supplied(task: Task, run: Run, record: Record, stop: Stop) -> bool:
+    """Whether the pairs of the next step are at hand; what takes long is begun with a checkpoint behind it."""
+    if task.source.has(run.step):
+        return True
+    record.save()
+    figures = task.source.supply(run.step, stop)
+    if figures:
+        record.tell(figures)
+    return figures is not None
 
 
 def advance(task: Task, run: Run, stop: Stop) -> bool:
@@ -54,14 +65,14 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
     The gradients of an unfinished step are dropped: they are drawn again, the same, after the resume.
     """
     settings = task.recipe.train
-    micro_batches = task.reading.micro_batches(run.step, settings.batch_size, settings.accumulate)
+    micro_batches = task.source.micro_batches(run.step, settings.batch_size, settings.accumulate)
     tally = Tally(sum(len(micro.pairs) for micro in micro_batches), task.backbone.device)
     for micro in task.ranks.share(micro_batches):
         if stop.signum is not None:
             tally.signum = stop.signum
             break
-        for part in alike(micro, task.cache):
-            _micro_step(task, run, part, tally)
+        for batch in task.source.batches(micro):
+            _micro_step(task, run, batch, tally)
     norm, length, unfit, stopped = _exchange(task, run, tally)
     if stop.hear(stopped):
         _drop(run)
@@ -78,14 +89,13 @@ def advance(task: Task, run: Run, stop: Stop) -> bool:
     return True
 
 
-def _micro_step(task: Task, run: Run, micro: Micro, tally: Tally) -> None:
-    """Add this micro-batch's share of the step's gradient: the mean over all pairs of the step."""
+def _micro_step(task: Task, run: Run, batch: Batch | Steps, tally: Tally) -> None:
+    """Add this batch's share of the step's gradient: the mean over all pairs of the step."""
     seed = task.recipe.train.seed
-    batch = make_batch(micro.pairs, micro.visits, task.cache, seed, drop_caption=task.recipe.train.drop_caption)
     with task.trainable.dropout(batch.pair_ids[0], batch.visits[0]):
         outcome = judge(task.backbone, task.trainable, batch, task.recipe.method, run.memory, seed)
-        run.scaler.scale(outcome.loss.sum() / tally.pairs).backward()
-    tally.add(batch.pair_ids, outcome)
+        run.scaler.scale(outcome.loss.sum() * batch.share / tally.pairs).backward()
+    tally.add(batch.pair_ids, batch.share, outcome)
 
 
 def _exchange(task: Task, run: Run, tally: Tally) -> tuple[Tensor, float, float, list[float]]:

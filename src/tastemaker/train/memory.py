@@ -16,7 +16,7 @@ from tastemaker.train.activations import inputs_of_layers
 from tastemaker.train.headers import Shapes
 
 if TYPE_CHECKING:
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import D3po, Recipe
 
 GB = 10**9
 FLOAT32 = 4
@@ -24,7 +24,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 OTHER_PARTS = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 
 
-def estimate(recipe: Recipe, folder: Path, latent_size: int) -> dict[str, Any]:
+def estimate(recipe: Recipe | D3po, folder: Path, latent_size: int) -> dict[str, Any]:
     """Parameters and GB by purpose, for one device.
 
     ``latent_size`` is the side of a latent image. Winner and loser are in one batch.
@@ -49,7 +49,7 @@ def estimate(recipe: Recipe, folder: Path, latent_size: int) -> dict[str, Any]:
     return {"trained parameters": trained, "frozen parameters": frozen + adapters} | rounded
 
 
-def trained_shapes(recipe: Recipe, denoiser: Shapes) -> list[tuple[int, ...]]:
+def trained_shapes(recipe: Recipe | D3po, denoiser: Shapes) -> list[tuple[int, ...]]:
     """Shapes of what the optimizer moves. Raises `UserError` when the adapter that it starts from is not there."""
     return recipe.adapter.trained_shapes(denoiser, adapter_shapes)
 
@@ -59,11 +59,10 @@ def adapter_shapes(path: str) -> Shapes:
     return {name: shape for name, shape in headers.header(find(path)).items() if shape}
 
 
-def activations(recipe: Recipe, part: str, denoiser: Shapes, latent_size: int) -> float:
+def activations(recipe: Recipe | D3po, part: str, denoiser: Shapes, latent_size: int) -> float:
     """Bytes that one micro-batch keeps for its backward pass."""
-    images = recipe.train.batch_size * (2 if recipe.method.needs_loser else 1)
     numbers = inputs_of_layers(part, denoiser, latent_size, recipe.train.gradient_checkpointing)
-    return images * numbers * recipe.adapter.kept[part] * BYTES[recipe.dtype]
+    return recipe.images_at_once * numbers * recipe.adapter.kept[part] * BYTES[recipe.dtype]
 
 
 def _count(shapes: Iterable[Iterable[tuple[int, ...]]]) -> int:

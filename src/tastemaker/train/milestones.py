@@ -29,7 +29,7 @@ def opened(task: Task, run: Run) -> Iterator[Record]:
         yield Record(task, run, Silence(), tqdm((), disable=True))
         return
     skipped.cut(task.out, run.skipped_bytes)
-    progress: tqdm[None] = bar((), "train", total=task.reading.total, unit="pair")
+    progress: tqdm[None] = bar((), "train", total=task.source.total, unit="pair")
     progress.initial = progress.n = run.pairs_seen
     with Log(task.out, run.step, run.pairs_seen, run.metrics_bytes) as log, progress:
         yield Record(task, run, log, progress)
@@ -49,6 +49,10 @@ class Record:
         if figures := self._validate():
             self.log.write(self._place() | figures)
         self._sample()
+
+    def tell(self, figures: dict[str, float]) -> None:
+        """Write what there is to say of the pairs that come next."""
+        self.log.write(self._place() | figures)
 
     def after_step(self) -> None:
         """Whatever is due at this step."""

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from tastemaker.base.draw import key_bits
 from tastemaker.base.errors import UserError
@@ -29,11 +29,22 @@ def pairs_to_read(available: int, data: Data) -> int:
     return everything if data.max_pairs is None else min(everything, data.max_pairs)
 
 
+class Named(Protocol):
+    """A pair, whatever it is made of."""
+
+    @property
+    def pair_id(self) -> str:
+        """What its draws are keyed by."""
+
+
+T = TypeVar("T", bound=Named)
+
+
 @dataclass(frozen=True)
-class Micro:
+class Micro(Generic[T]):
     """One micro-batch: the pairs and, for each, the number of this visit, which no other visit of the pair has."""
 
-    pairs: list[Pair]
+    pairs: list[T]
     visits: list[int]
 
 
@@ -58,14 +69,14 @@ class Reading:
         """Optimizer steps; the last one may hold fewer pairs."""
         return -(-self.total // pairs_a_step)
 
-    def micro_batches(self, step: int, batch_size: int, accumulate: int) -> list[Micro]:
+    def micro_batches(self, step: int, batch_size: int, accumulate: int) -> list[Micro[Pair]]:
         """The micro-batches behind optimizer step ``step``, counted from 0."""
         first = step * batch_size * accumulate
         last = min(first + batch_size * accumulate, self.total)
         return [self._micro(at, min(at + batch_size, last)) for at in range(first, last, batch_size)]
 
-    def _micro(self, first: int, last: int) -> Micro:
-        micro = Micro([], [])
+    def _micro(self, first: int, last: int) -> Micro[Pair]:
+        micro: Micro[Pair] = Micro([], [])
         for source, number in places(self._weights, first, last):
             epoch, index = divmod(number, len(self._sources[source]))
             micro.pairs.append(self._ordered(source, epoch)[index])

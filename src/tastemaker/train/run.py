@@ -15,7 +15,7 @@ from tastemaker.train import average, checkpoint, optimizer, scaling
 from tastemaker.train.checkpoint import Checkpoint, State
 from tastemaker.train.log import Window
 from tastemaker.train.ranks import Ranks
-from tastemaker.train.recipe import NAME, difference, read_recipe
+from tastemaker.train.recipe import NAME, difference, read_any
 
 if TYPE_CHECKING:
     from torch.amp import GradScaler
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from tastemaker.backbone.adapter import Trainable
     from tastemaker.backbone.backbone import Backbone
-    from tastemaker.encode.cache import Cache
-    from tastemaker.train.order import Reading
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import D3po, Recipe
+    from tastemaker.train.source import Source
     from tastemaker.train.validation import HeldOut
 
 
@@ -33,20 +32,19 @@ if TYPE_CHECKING:
 class Task:
     """What a run works on; nothing of it changes while it runs, except the weights inside ``trainable``."""
 
-    recipe: Recipe
+    recipe: Recipe | D3po
     out: Path
     fingerprint: str
     backbone: Backbone
     trainable: Trainable
-    cache: Cache
-    reading: Reading
+    source: Source
     ranks: Ranks = field(default_factory=Ranks)
     held_out: HeldOut | None = None
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
-        return self.reading.steps(self.recipe.train.pairs_a_step)
+        return self.source.steps(self.recipe.train.pairs_a_step)
 
 
 @dataclass
@@ -128,5 +126,5 @@ def _restore(task: Task, run: Run, found: Checkpoint) -> None:
 def _other(task: Task) -> str:
     """How the run in the folder differs from the one that was asked for."""
     path = task.out / NAME
-    change = difference(read_recipe(path), task.recipe) if path.exists() else None
+    change = difference(read_any(path), task.recipe) if path.exists() else None
     return change or "other data"

@@ -1,4 +1,4 @@
-"""One step, where method, backbone and data meet: a batch of pairs or single images in, one loss each out."""
+"""One step, where method, backbone and data meet: a batch in, one loss for each of its rows out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor
 
 from tastemaker.backbone.adapter import Trainable
 from tastemaker.backbone.backbone import Backbone
-from tastemaker.method.evidence import ROLES, Evidence
 from tastemaker.method.memory import Memory
 from tastemaker.method.method import Method
-from tastemaker.train.batch import Batch, draws
+from tastemaker.train.batch import Batch
+from tastemaker.train.denoising import denoise
+from tastemaker.train.transitions import Steps, follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,40 +24,21 @@ class Outcome:
     stats: dict[str, Tensor]
 
 
-def step(backbone: Backbone, trainable: Trainable, batch: Batch, method: Method, memory: Memory, seed: int) -> Outcome:
+def step(
+    backbone: Backbone, trainable: Trainable, batch: Batch | Steps, method: Method, memory: Memory, seed: int
+) -> Outcome:
     """Judge ``batch`` by ``method``. What the method does not read (losers, reference) is not run.
 
-    Step t and noise ε are shared inside a pair: by winner and loser, which are one batch, and by policy and reference,
-    which see that very batch. ``memory`` is read, and gathers what it is to remember.
+    ``memory`` is read, and gathers what it is to remember.
     """
-    images = batch.images(losers=method.needs_loser)
-    sides = len(images.x0) // len(batch.pair_ids)
-    t, eps = draws(batch, method.credit.when, backbone.schedule.steps, seed)
-    omega = method.credit.weight(t, backbone.schedule, backbone.head).float().to(backbone.device)
-    every_t, eps = t.repeat(sides), torch.cat([eps] * sides).to(backbone.device)
-    x0, side = images.x0.to(backbone.device), images.side.to(backbone.device)
-    sign = None if images.sign is None else images.sign.to(backbone.device)
-    x_t = backbone.schedule.noised(x0, eps, every_t)
-    at = every_t.to(backbone.device)
-    stats = {"t": t.float().to(backbone.device)}
-
-    def costs(role: str, prefix: str) -> tuple[Tensor, ...]:
-        """n = ω(t) e − κ C(t), [P] each: the winners' and, where they are read, the losers'."""
-        error = backbone.forward(x_t, every_t, images.condition).error(x0, eps)
-        memory.observe_errors(ROLES.index(role), side, at, error)
-        stats.update(
-            {f"{prefix}error_{name}": e for name, e in zip(images.names, error.detach().chunk(sides), strict=False)}
-        )
-        return (omega.repeat(sides) * error - memory.correction(ROLES.index(role), side, at)).chunk(sides)
-
-    policy, reference = costs("policy", ""), tuple[Tensor, ...]()
-    if method.needs_reference:
-        with torch.no_grad(), trainable.reference():
-            reference = costs("reference", "reference_")
-    evidence = Evidence(policy, reference, sign, memory.baseline)
-    loss = method.link(evidence)
-    memory.observe_evidence(at[: len(t)], evidence, omega * _slope(loss, policy[0]))
-    if (margin := evidence.preference) is not None:
+    match batch:
+        case Batch():
+            seen = denoise(backbone, trainable, batch, method, memory, seed)
+        case Steps():
+            seen = follow(trainable, batch, method, memory)
+    loss, stats = method.link(seen.evidence), seen.stats
+    memory.observe_evidence(seen.t, seen.evidence, seen.omega * _slope(loss, seen.evidence.policy[0]))
+    if (margin := seen.evidence.preference) is not None:
         stats["margin"] = margin = margin.detach()
         stats["accuracy"] = (margin > 0).float() + (margin == 0).float() / 2
     return Outcome(loss, stats)

@@ -21,20 +21,20 @@ class Tally:
 
     pairs: int
     device: torch.device
-    own_pairs: int = 0
+    own_pairs: float = 0.0
     sums: Window = field(default_factory=Window)
     signum: int | None = None
     """The signal that kept this rank from reading its whole part."""
     unfit: list[tuple[list[str], Tensor]] = field(default_factory=list)
     """Pair ids and, for each, whether its loss or one of its figures is not finite."""
 
-    def add(self, pair_ids: list[str], outcome: Outcome) -> None:
-        """Count the pairs of a micro-batch in."""
+    def add(self, pair_ids: list[str], share: float, outcome: Outcome) -> None:
+        """Count the rows of a micro-batch in, each as the ``share`` of a pair."""
         figures = {"loss": outcome.loss.detach()} | outcome.stats
         for name, value in figures.items():
-            self.sums.add(name, value.sum())
+            self.sums.add(name, value.sum() * share)
         self.unfit.append((pair_ids, ~torch.stack([value.float() for value in figures.values()]).isfinite().all(0)))
-        self.own_pairs += len(pair_ids)
+        self.own_pairs += len(pair_ids) * share
 
     def counts(self) -> Tensor:
         """How many pairs are unfit, and for each watched signal whether it stopped this rank; to be summed."""

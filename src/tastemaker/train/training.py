@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from tastemaker.train import inputs
 from tastemaker.train.order import Reading
 
 if TYPE_CHECKING:
+    from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import Pair
     from tastemaker.train.ranks import Ranks
-    from tastemaker.train.recipe import Recipe
+    from tastemaker.train.recipe import Recipe, Shared
     from tastemaker.train.run import Run, Task
     from tastemaker.train.validation import HeldOut
 
@@ -37,23 +38,30 @@ def train(recipe: Recipe) -> dict[str, Any]:
         Diverged: several steps in a row were not finite; the last good checkpoint is intact.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
-    started = time.monotonic()
     inputs.require(recipe)
     index = inputs.cache_index(Path(recipe.data.cache))
     read = {"pairs": inputs.pairs_sha(recipe), "adapters": inputs.adapters_sha(recipe)}
     mark = summary.fingerprint(recipe=recipe.identity(), **read, model_key=index["model_key"])
-    out = Path(recipe.out)
+
+    def prepared(ranks: Ranks, device: str) -> Task:
+        return prepare(recipe, Path(recipe.out), mark, index, ranks, device)
+
+    return carry_out("train", recipe, mark, prepared)
+
+
+def carry_out(verb: str, recipe: Shared, mark: str, prepare: Callable[[Ranks, str], Task]) -> dict[str, Any]:
+    """Do what ``prepare(ranks, device)`` says, unless the folder holds it finished; raises as `train` does."""
     from tastemaker.train.ranks import joined
 
+    started, out = time.monotonic(), Path(recipe.out)
     with joined(recipe.train) as (ranks, device), _held(out, ranks), _disk_full_is_told(out):
         finished = ranks.gather(summary.finished(out, mark) if ranks.main else None)[0]
         if finished is not None:
             return finished if ranks.main else {}
-        task = prepare(recipe, out, mark, index, ranks, device)
-        return _train(task, started)
+        return _train(verb, prepare(ranks, device), started)
 
 
-def _train(task: Task, started: float) -> dict[str, Any]:
+def _train(verb: str, task: Task, started: float) -> dict[str, Any]:
     from tastemaker.base.config import write_yaml
     from tastemaker.train import export, loop, run
     from tastemaker.train.recipe import NAME
@@ -64,8 +72,10 @@ def _train(task: Task, started: float) -> dict[str, Any]:
     loop.finish(task, state)
     if not task.ranks.main:
         return {}
+    if task.source.waiting is not None:
+        return {"verb": verb, "out": task.out, "steps": state.step, "waiting": task.source.waiting}
     weights = export.export(task, state)
-    return summary.finish(task.out, "train", started, fingerprint=task.fingerprint, **_facts(task, state, weights))
+    return summary.finish(task.out, verb, started, fingerprint=task.fingerprint, **_facts(task, state, weights))
 
 
 @contextmanager
@@ -92,6 +102,7 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: 
     from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import read_pairs
     from tastemaker.train import optimizer
+    from tastemaker.train.offline import Offline
     from tastemaker.train.run import Task
 
     settings = recipe.train
@@ -102,7 +113,8 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: 
     pairs = [pair for source in sources for pair in source]
     inputs.check_kinds(recipe, pairs)
     inputs.check_cache(recipe, pairs, index, recipe.data.folders)
-    held_out = _held_out(recipe, pairs, index)
+    cache = Cache(Path(recipe.data.cache))
+    held_out = _held_out(recipe, pairs, index, cache)
     backbone = load(
         recipe.model,
         dtype=recipe.dtype,
@@ -112,11 +124,10 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: 
     )
     recipe.method.require(backbone.schedule, backbone.head)
     trainable = attach(backbone, recipe.adapter, settings.seed, reference=recipe.method.needs_reference)
-    cache = Cache(Path(recipe.data.cache))
-    return Task(recipe, out, mark, backbone, trainable, cache, reading, ranks, held_out)
+    return Task(recipe, out, mark, backbone, trainable, Offline(reading, cache, settings), ranks, held_out)
 
 
-def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any]) -> HeldOut | None:
+def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any], cache: Cache) -> HeldOut | None:
     from tastemaker.rank.pairs import read_pairs
     from tastemaker.train.validation import held_out
 
@@ -126,7 +137,7 @@ def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any]) -> H
     inputs.check_held_out(recipe, pairs, found)
     inputs.check_cache(recipe, found, index, recipe.data.validation)
     keeps_reference = recipe.adapter.reference_is_free or recipe.method.needs_reference
-    return held_out(found, recipe.train.validation_pairs, keeps_reference)
+    return held_out(found, recipe.train.validation_pairs, keeps_reference, cache)
 
 
 def _facts(task: Task, run: Run, weights: Path) -> dict[str, Any]:

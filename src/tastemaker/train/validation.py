@@ -26,6 +26,7 @@ from tastemaker.train.order import Micro
 from tastemaker.train.shapes import alike
 
 if TYPE_CHECKING:
+    from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import Pair
     from tastemaker.train.run import Task
 
@@ -41,12 +42,13 @@ class HeldOut:
 
     pairs: Sequence[Pair]
     reference: bool
+    cache: Cache
 
 
-def held_out(pairs: Sequence[Pair], most: int, reference: bool) -> HeldOut:
+def held_out(pairs: Sequence[Pair], most: int, reference: bool, cache: Cache) -> HeldOut:
     """At most ``most`` of ``pairs``, chosen by their ids: a ranked folder's first ones would be its easiest."""
     chosen = sorted(pairs, key=lambda pair: draw.key_bits("validation", pair.pair_id))[:most]
-    return HeldOut(chosen, reference)
+    return HeldOut(chosen, reference, cache)
 
 
 @torch.no_grad()
@@ -54,25 +56,25 @@ def validate(task: Task, held: HeldOut) -> dict[str, float]:
     """Share of pairs with m̄ > 0 (0 counts half) and mean m̄ of the weights as they are; every rank calls it."""
     totals = torch.zeros(3, dtype=torch.float64)
     for batch in task.ranks.share(list(_batches(task, held))):
-        margin = _margin(task, batch, held.reference).double().cpu()
+        margin = _margin(task, held, batch).double().cpu()
         correct = (margin > 0).double() + (margin == 0).double() / 2
         totals += torch.stack([correct.sum(), margin.sum(), torch.tensor(float(len(margin)))])
     correct_pairs, margins, pairs = (sum(column) for column in zip(*task.ranks.gather(totals.tolist()), strict=True))
     return {"validation_accuracy": correct_pairs / pairs, "validation_margin": margins / pairs}
 
 
-def _batches(task: Task, held: HeldOut) -> Iterator[Micro]:
+def _batches(task: Task, held: HeldOut) -> Iterator[Micro[Pair]]:
     size = task.recipe.train.batch_size
     for first in range(0, len(held.pairs), size):
         pairs = list(held.pairs[first : first + size])
-        yield from alike(Micro(pairs, [0] * len(pairs)), task.cache)
+        yield from alike(Micro(pairs, [0] * len(pairs)), held.cache)
 
 
-def _margin(task: Task, micro: Micro, reference: bool) -> Tensor:
+def _margin(task: Task, held: HeldOut, micro: Micro[Pair]) -> Tensor:
     """m̄ [P]."""
-    batch = make_batch(micro.pairs, micro.visits, task.cache, SEED)
+    batch = make_batch(micro.pairs, micro.visits, held.cache, SEED)
     policy = _advantage(task, batch, nullcontext())
-    return policy - _advantage(task, batch, task.trainable.reference()) if reference else policy
+    return policy - _advantage(task, batch, task.trainable.reference()) if held.reference else policy
 
 
 def _advantage(task: Task, batch: Batch, model: AbstractContextManager[None]) -> Tensor:

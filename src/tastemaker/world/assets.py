@@ -20,15 +20,17 @@ COMPARISONS = ASSETS / "comparisons"
 """Comparisons drawn from the base model, in Pick-a-Pic's schema, and what only evaluation may read."""
 RECIPE = ASSETS / "recipe.yaml"
 """How the demo trains."""
+D3PO = ASSETS / "d3po.yaml"
+"""How it learns from choices on fresh samples."""
 
 
 def unpack(out: Path) -> dict[str, Any]:
-    """Copy the base model (``model``), the comparisons and the recipe to ``out`` and return the summary.
+    """Copy the base model (``model``), the comparisons and both recipes to ``out`` and return the summary.
 
     Raises `UserError` when ``out`` is there and holds anything else.
     """
     started = time.monotonic()
-    shipped = {"model": BASE_MODEL, "comparisons": COMPARISONS, RECIPE.name: RECIPE}
+    shipped = {"model": BASE_MODEL, "comparisons": COMPARISONS, RECIPE.name: RECIPE, D3PO.name: D3PO}
     mark = fingerprint(files={name: _shas(path) for name, path in shipped.items()})
     if out.exists():
         if done := finished(out, mark):

@@ -142,6 +142,16 @@ def variants(scene: Scene) -> tuple[tuple[Scene, ...], ...]:
     return tuple(groups)
 
 
+def reshaped(scene: Scene) -> tuple[Scene, ...]:
+    """Scenes that differ from ``scene`` in the shape of one thing."""
+    return tuple(
+        _with(scene, index, dataclasses.replace(thing, shape=shape))
+        for index, thing in enumerate(scene.things)
+        for shape in SHAPES
+        if shape != thing.shape
+    )
+
+
 def mistake(scene: Scene, random: np.random.Generator) -> Scene:
     """``scene`` with one attribute wrong: the attribute drawn first, then its value."""
     groups = variants(scene)

@@ -12,19 +12,16 @@ import io
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tastemaker.backbone.load import identity
-from tastemaker.base.draw import numbers
-from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, locked, sha256_bytes
 from tastemaker.base.summary import fingerprint, finish, finished
 from tastemaker.evaluate.generating import IMAGES, generate
 from tastemaker.evaluate.images import open_png
+from tastemaker.rollout.simulated import Judging
 from tastemaker.world import captions
 from tastemaker.world.assets import BASE_MODEL
 from tastemaker.world.scorer import pixels
@@ -37,32 +34,7 @@ PARQUET, TRUTH = "pickapic/train-00000-of-00001.parquet", "truth.parquet"
 STEPS = 20
 JPEG = {"quality": 95, "subsampling": 0}
 EPOCH = datetime.datetime(2026, 1, 1)
-
-
-@dataclass(frozen=True)
-class Judging:
-    """How judgements come about.
-
-    ``temperature`` is τ in units of utility, ``flips`` the share turned round at random, ``tie`` the largest difference
-    of utility that is called a tie.
-    """
-
-    temperature: float = 0.1
-    flips: float = 0.2
-    tie: float = 0.002
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0 or not 0 <= self.flips <= 1 or self.tie < 0:
-            raise UserError(f"{self}: temperature must be above 0, flips between 0 and 1, tie not negative")
-
-    def label(self, utilities: tuple[float, float], *key: str | int) -> float:
-        """Pick-a-Pic's `label_0`: 1 the first image is better, 0 the second, 0.5 a tie."""
-        difference = utilities[0] - utilities[1]
-        if abs(difference) <= self.tie:
-            return 0.5
-        preference, turned = numbers("judge", *key).random(2)
-        first = preference < (1 + np.tanh(difference / self.temperature / 2)) / 2
-        return float(first != (turned < self.flips))
+JUDGING = Judging()
 
 
 def sample(
@@ -72,7 +44,7 @@ def sample(
     pairs: int = 3000,
     seed: int = 0,
     steps: int = STEPS,
-    judging: Judging = Judging(),
+    judging: Judging = JUDGING,
 ) -> dict[str, Any]:
     """Draw ``pairs`` judged pairs for different captions of the train split into ``out``; resumable.
 

@@ -17,7 +17,7 @@ from tastemaker.base.files import sha256_bytes, sha256_file
 from tastemaker.world.assets import SCORER
 from tastemaker.world.captions import parse
 from tastemaker.world.render import SIDE, Array
-from tastemaker.world.utility import utilities, verdicts
+from tastemaker.world.utility import shapes, utilities, verdicts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,3 +116,16 @@ class Correct:
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
         """Verdicts, float32 [n]."""
         return verdicts([pixels(image) for image in images], [parse(prompt) for prompt in prompts])
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """1 for an image whose shapes are the caption's, 0 for one with a wrong or missing shape: an "abnormal" flag."""
+
+    id: ClassVar[str] = "world-shapes@1"
+    calibration: ClassVar[str] = "identity"
+    uses_prompt: ClassVar[bool] = True
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
+        """Verdicts, float32 [n]."""
+        return shapes([pixels(image) for image in images], [parse(prompt) for prompt in prompts])

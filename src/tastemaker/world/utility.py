@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from tastemaker.world.captions import Scene, Thing, variants
+from tastemaker.world.captions import Scene, Thing, reshaped, variants
 from tastemaker.world.render import COLOUR, SIDE, Array, Jitter, mask
 
 SHARPNESS = 0.15
@@ -69,6 +69,11 @@ class Judge:
         value = self.utility(scene)
         return value >= PASS and all(self.utility(other) <= value for group in variants(scene) for other in group)
 
+    def shaped(self, scene: Scene) -> bool:
+        """Whether no other shape of a thing would fit better; a thing that is not there at all has none."""
+        value = self.utility(scene)
+        return all(self.utility(other) <= value for other in reshaped(scene))
+
 
 def utilities(images: Sequence[Array], scenes: Sequence[Scene]) -> Array:
     """The utility of each image for its scene: float32 [n]."""
@@ -78,3 +83,8 @@ def utilities(images: Sequence[Array], scenes: Sequence[Scene]) -> Array:
 def verdicts(images: Sequence[Array], scenes: Sequence[Scene]) -> Array:
     """1 where an image is correct for its scene, else 0: float32 [n]."""
     return np.array([Judge(i).correct(s) for i, s in zip(images, scenes, strict=True)], np.float32)
+
+
+def shapes(images: Sequence[Array], scenes: Sequence[Scene]) -> Array:
+    """1 where the shapes of an image are its scene's, 0 where it is abnormal: float32 [n]."""
+    return np.array([Judge(i).shaped(s) for i, s in zip(images, scenes, strict=True)], np.float32)

@@ -1,0 +1,36 @@
+"""Classifier-free guidance: the same prediction in sampling and in training.
+
+p = p_∅ + s (p_c − p_∅)        (Ho & Salimans 2022, arXiv:2207.12598, eq. 6, in the scale of diffusers)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from tastemaker.backbone.backbone import Backbone, Condition
+from tastemaker.backbone.choice import UNGUIDED
+from tastemaker.process.prediction import Prediction
+
+
+def guided(
+    backbone: Backbone, x_t: Tensor, t: Tensor, condition: Condition, unconditional: Condition, scale: float
+) -> Prediction:
+    """Run ``backbone`` on ``x_t`` [B, C, H, W] with guidance ``scale``, both prompts of a row in one batch.
+
+    ``unconditional`` has one row, of the empty prompt. At scale 1 it is not run. A model that was distilled from guided
+    sampling is told the scale instead, in one pass. Gradients flow through both passes.
+    """
+    if backbone.distilled:
+        return backbone.forward(x_t, t, condition | {"guidance": torch.full((len(x_t),), scale)})
+    if scale == UNGUIDED:
+        return backbone.forward(x_t, t, condition)
+    empty = {name: rows.expand(len(x_t), *rows.shape[1:]) for name, rows in unconditional.items()}
+    empty |= {name: rows for name, rows in condition.items() if name not in empty}
+    both = {name: torch.cat([rows, empty[name]]) for name, rows in condition.items()}
+    found = backbone.forward(torch.cat([x_t, x_t]), torch.cat([t, t]), both)
+    prompted, unprompted = found.output.chunk(2)
+    levels = {name: getattr(found, name).chunk(2)[0] for name in ("alpha", "sigma")}
+    return replace(found, output=unprompted + scale * (prompted - unprompted), x_t=x_t, **levels)

@@ -1,0 +1,1 @@
+"""Images sampled from the model in training, and what is said of them."""
