@@ -23,15 +23,28 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def offline(tree: dict[str, Any], out: Path, train: dict[str, Any]) -> None:
+    """Train on ranked pairs."""
+    from tastemaker.train import training
+
+    training.train(recipe_of(tree, out, **train))
+
+
 def start_ranks(
-    tree: dict[str, Any], out: Path, size: int = 2, sabotage: Callable[[int], None] | None = None, **train: Any
+    tree: dict[str, Any],
+    out: Path,
+    size: int = 2,
+    sabotage: Callable[[int], None] | None = None,
+    work: Callable[[dict[str, Any], Path, dict[str, Any]], object] = offline,
+    **train: Any,
 ) -> list[Any]:
-    """Start one training process a rank; ``sabotage(rank)`` is called in it first."""
+    """Start one process a rank that does ``work``; ``sabotage(rank)`` is called in it first."""
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     port = free_port()
     children = [
-        context.Process(target=_child, args=(tree, str(out), train, rank, size, port, sabotage)) for rank in range(size)
+        context.Process(target=_child, args=(tree, str(out), train, rank, size, port, sabotage, work))
+        for rank in range(size)
     ]
     for child in children:
         child.start()
@@ -56,11 +69,11 @@ def _child(
     size: int,
     port: int,
     sabotage: Callable[[int], None] | None,
+    work: Callable[[dict[str, Any], Path, dict[str, Any]], object],
 ) -> None:
     import torch
 
     from tastemaker.base.errors import Diverged, Interrupted, UserError
-    from tastemaker.train import training
 
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
@@ -69,7 +82,7 @@ def _child(
         sabotage(rank)
     code = 0
     try:
-        training.train(recipe_of(tree, Path(out), **train))
+        work(tree, Path(out), train)
     except Interrupted as stop:
         code = 128 + stop.signum
     except UserError as error:
