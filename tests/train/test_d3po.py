@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from support.alive import Alive
 from support.d3po import PROMPTS, lines, make_tree, recipe_of, run
@@ -25,8 +26,8 @@ from tastemaker.method.evidence import Transition
 from tastemaker.method.memory import Memory
 from tastemaker.rollout import rounds, shards
 from tastemaker.score.table import build
+from tastemaker.train import checkpoint, online, studio
 from tastemaker.train import d3po as verb
-from tastemaker.train import online, studio
 from tastemaker.train.ranks import Ranks
 from tastemaker.train.run import Task
 from tastemaker.train.signals import Stop
@@ -124,6 +125,33 @@ def test_the_loss_is_the_published_one(tree: dict[str, Any], tmp_path: Path) -> 
         torch.testing.assert_close(outcome.stats["clipped_wrong"], wrong)
         clipped += float(outcome.stats["clipped"].sum())
     assert clipped > 0, "nothing was clipped, so the clip was not looked at"
+
+
+def test_a_margin_is_the_winners_minus_the_losers(tree: dict[str, Any], tmp_path: Path) -> None:
+    """Every row has its pair's two trajectories, the preferred one first, each from its own state to its own action."""
+    task = prepared(tree, tmp_path)
+    folder = rounds.path_of(tmp_path, 0)
+    reader = shards.Reader(folder / shards.FOLDER, 2 * 3)
+    raw = {(row["prompt_index"], row["sample"]): row["raw"] for row in read_table(folder / rounds.REWARDS).to_pylist()}
+    for part, _ in outcomes(task):
+        places = [tuple(map(int, name.split("-")[1:])) for name in part.pair_ids]
+        assert all(raw[prompt, winner] > raw[prompt, loser] for prompt, winner, loser in places)
+        rows = [3 * p + w for p, w, _ in places] + [3 * p + loser for p, _, loser in places]
+        both = torch.cat([part.j, part.j])
+        assert torch.equal(part.before, reader.latents(rows, both))
+        assert torch.equal(part.after, reader.latents(rows, both + 1))
+
+
+def test_the_loop_moves_by_the_mean_over_steps(tree: dict[str, Any], tmp_path: Path) -> None:
+    """AdamW's first moment after one step is a tenth of the gradient, whose scale the weights do not show."""
+    exact = {"rounds": {"count": 1, "updates": 1}, "train": {"max_grad_norm": 0.0}}
+    run(tree, tmp_path / "run", **exact)
+    found = checkpoint.newest(tmp_path / "run")
+    assert found is not None
+    expected = gradients(prepared(tree, tmp_path / "by-hand", **exact))
+    for name, value in expected.items():
+        assert_close(found.tensors["optimizer"][f"{name}/exp_avg"], value / 10, rtol=1e-3, atol=1e-9)
+    assert max(float(value.abs().max()) for value in expected.values()) > 1e-6
 
 
 def test_raising_the_winners_likelihood_lowers_the_loss(tree: dict[str, Any], tmp_path: Path) -> None:

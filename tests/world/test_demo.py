@@ -8,7 +8,7 @@ import pytest
 from tastemaker.cli.app import main
 from tastemaker.world import demo as module
 from tastemaker.world.demo import SHORT, Settings, demo, recipe
-from tastemaker.world.outcome import TRAINED
+from tastemaker.world.outcome import ONLINE, TRAINED
 
 TINY = replace(SHORT, prompts=6, pairs_seen=32, sampling_steps=2)
 FIGURES = {"win_rate", "win_rate_low", "win_rate_high"}
@@ -28,16 +28,18 @@ def test_the_summary_has_what_is_promised(short):
     assert set(done["controls"]) == {"all_pairs", "random_subset"}
     assert all(set(control) >= FIGURES for control in done["controls"].values())
     assert done["prompts"] == 6
+    assert set(done[ONLINE]) >= FIGURES
     assert done["auroc_q"] > 0.65
 
 
 def test_every_stage_left_its_files_and_the_report_tells_of_them(short):
     out, _ = short
-    for name in TRAINED:
+    for name in (*TRAINED, ONLINE):
         assert (out / "runs" / name / "pytorch_lora_weights.safetensors").is_file()
     page = (out / "report.html").read_text()
     assert "Wrong labels" in page
     assert "AUROC" in page
+    assert "Learning from fresh samples" in page
     assert (out / "report-data").is_dir()
 
 
@@ -85,7 +87,7 @@ def test_the_three_recipes_differ_in_their_pairs_alone(short):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_aligned_model_beats_the_base(tmp_path, seed):
     """The claim of docs/world.md: both 95 % intervals over 300 held-out captions lie above their null."""
-    done = demo(tmp_path / "out", Settings(seed=seed))
+    done = demo(tmp_path / "out", Settings(seed=seed, rounds=0))
     assert done["prompts"] >= 300
     assert done["win_rate_low"] > 0.5
     assert done["mean_difference_low"] > 0

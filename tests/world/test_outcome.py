@@ -1,9 +1,9 @@
 import pytest
 
-from tastemaker.world.outcome import ALL, BASE, RANDOM, RANKED, verdict
-from tastemaker.world.story import result_table
+from tastemaker.world.outcome import ALL, BASE, ONLINE, RANDOM, RANKED, verdict
+from tastemaker.world.story import online, result_table
 
-RATES = {RANKED: 0.8, ALL: 0.6, RANDOM: 0.55}
+RATES = {RANKED: 0.8, ALL: 0.6, RANDOM: 0.55, ONLINE: 0.58}
 
 
 def entry(scorer, model, mean):
@@ -33,6 +33,18 @@ def test_every_figure_comes_from_its_own_model_and_scorer(summary):
     assert summary["controls"][ALL]["utility_after"] == pytest.approx(0.6)
     assert summary["controls"][RANDOM]["correct_after"] == pytest.approx(0.4)
     assert summary["prompts"] == 300
+    assert ONLINE not in summary
+
+
+def test_the_model_without_pairs_has_its_own_row():
+    utility = [entry("world-utility", model, 0.1 * i) for i, model in enumerate((BASE, RANKED, ALL, RANDOM, ONLINE), 4)]
+    correct = [entry("world-correct", model, 0.1 * i) for i, model in enumerate((BASE, RANKED, ALL, RANDOM, ONLINE), 1)]
+    found = verdict({"prompts": 300, "results": utility + correct})
+    assert found[ONLINE]["win_rate"] == pytest.approx(0.58)
+    assert "wins 58.0% (57.0% to 59.0%)" in online(found)
+    rest = {"settings": {"seed": 3, "epsilon": 0.02}, "auroc_q": 0.87, "seconds": 141.0, "report": "x/report.html"}
+    [row] = [line for line in result_table(found | rest).splitlines() if line.startswith("choices on fresh samples")]
+    assert row.split()[-6:] == ["0.580", "(0.570", "to", "0.590)", "0.800", "50.0%"]
 
 
 def test_the_table_on_the_terminal_says_the_same(summary):

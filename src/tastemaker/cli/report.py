@@ -25,7 +25,7 @@ def run(
         ranked: Output of `tastemaker rank`: agreement of scorer and labels, quality and cut.
         eval: Output of `tastemaker evaluate`: win rates with intervals.
         images: Outputs of `tastemaker generate`, in the order given to evaluate: before and after.
-        runs: Outputs of `tastemaker train`: training curves and recipes.
+        runs: Outputs of `tastemaker train` or `d3po`: training curves and recipes.
         data: Output of `tastemaker import` that the ranking speaks of: shows the best and worst pairs.
         title: Heading of the page.
         lead: What stands under the heading; a summary of the inputs if not given.

@@ -10,7 +10,7 @@ from typing import Any
 from tastemaker import __version__
 from tastemaker.base import files, summary
 from tastemaker.base.errors import UserError
-from tastemaker.report import inputs, page, sections
+from tastemaker.report import inputs, page, rounds, sections
 from tastemaker.report.page import Section
 
 TITLE = "What the model learned to like"
@@ -32,8 +32,9 @@ def report(
 
     ``ranked`` is an output of ``rank``, ``data`` the imported images it speaks of, ``images`` outputs of ``generate``
     (the base first, in the order given to ``evaluate``), ``eval`` an output of ``evaluate``, ``runs`` outputs of
-    ``train``; each adds its sections. ``extra`` sections stand before the settings. The same inputs give the same
-    bytes. Raises `UserError` for a missing or damaged input, or when nothing is given.
+    ``train`` or ``d3po`` (with a section about its rounds); each adds its sections. ``extra`` sections stand before the
+    settings. The same inputs give the same bytes. Raises `UserError` for a missing or damaged input, or when nothing is
+    given.
     """
     started = time.monotonic()
     if out.suffix != ".html":
@@ -66,8 +67,16 @@ def build(
     if ranked:
         made.append(sections.ranking(ranked, data))
     if runs:
+        _check_names(runs)
         made.append(sections.training({run.resolve().name: inputs.read_metrics(run) for run in runs}))
+        made += [rounds.learning(run) for run in runs if inputs.is_online(run)]
     return [*made, *extra, _settings(ranked, eval, images, runs)]
+
+
+def _check_names(runs: Sequence[Path]) -> None:
+    names = [run.resolve().name for run in runs]
+    if doubled := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"--runs: two runs are called {doubled}; rename a folder")
 
 
 def story(ranked: Path | None, eval: Path | None, runs: Sequence[Path]) -> str:
@@ -75,8 +84,12 @@ def story(ranked: Path | None, eval: Path | None, runs: Sequence[Path]) -> str:
     said = []
     if ranked and (facts := inputs.read_facts(ranked / "summary.json")):
         said.append(f"{facts['pairs']:,} comparisons were scored by {facts['scorer']}, {facts['kept']:,} of them kept.")
-    if runs:
-        said.append(f"{len(runs)} model{'s were' if len(runs) > 1 else ' was'} trained on comparisons.")
+    online = sum(map(inputs.is_online, runs))
+    if offline := len(runs) - online:
+        said.append(f"{offline} model{'s were' if offline > 1 else ' was'} trained on comparisons.")
+    if online:
+        whose = "s learned from comparisons of their" if online > 1 else " learned from comparisons of its"
+        said.append(f"{online} model{whose} own fresh images.")
     if eval:
         metrics = files.read_json(eval / "metrics.json")
         base, *others = metrics["models"]

@@ -152,7 +152,9 @@ def _ends(ranked: pa.Table, order: Any, data: Path) -> tuple[Gallery, ...]:
 
 
 def training(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Section:
-    """Curves of every run."""
+    """Curves of every run; a line of text where only the beginning of a round was logged."""
+    if not curves.shown(runs):
+        return Section("Training", (Text(("No step of the training is logged yet.",)),))
     return Section("Training", (curves.training(runs),))
 
 

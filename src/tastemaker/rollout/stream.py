@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,15 +40,19 @@ def duels(choices: Sequence[Choice], samples: int, select: Literal["all", "best-
     ]
 
 
+def net_wins(choices: Iterable[Choice]) -> dict[int, Counter[int]]:
+    """Prompt → sample → wins minus losses, of the prompts of which something was decided."""
+    nets: dict[int, Counter[int]] = {}
+    for choice in choices:
+        if choice.label != "tie":
+            winner, loser = (choice.a, choice.b) if choice.label == "a" else (choice.b, choice.a)
+            nets.setdefault(choice.prompt, Counter()).update({winner: 1, loser: -1})
+    return nets
+
+
 def _extremes(decided: Sequence[Choice]) -> Iterator[tuple[int, int, int]]:
     """(prompt, best, worst) of each prompt whose images are not all equal."""
-    nets: dict[int, Counter[int]] = {}
-    for choice in decided:
-        winner, loser = (choice.a, choice.b) if choice.label == "a" else (choice.b, choice.a)
-        net = nets.setdefault(choice.prompt, Counter())
-        net[winner] += 1
-        net[loser] -= 1
-    for prompt, net in sorted(nets.items()):
+    for prompt, net in sorted(net_wins(decided).items()):
         samples = sorted(net)
         best, worst = max(samples, key=net.__getitem__), min(samples, key=net.__getitem__)
         if net[best] > net[worst]:

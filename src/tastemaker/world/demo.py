@@ -1,7 +1,8 @@
 """The whole story on the embedded world: comparisons in, a model that people would like better out, with proof.
 
 Three models are trained by Diffusion-DPO on the same number of pairs seen: on the best pairs by Q (DPO-QSD), on all
-pairs, and on a random subset as large as the best. All draw the same held-out captions from the same noise as the base.
+pairs, and on a random subset as large as the best. A fourth has no pairs: it learns by D3PO from choices on images that
+it has just drawn. All draw the same held-out captions from the same noise as the base.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.base.files import locked, read_json, sha256_file
+from tastemaker.base.files import locked, read_json, sha256_file, write_text
 from tastemaker.base.summary import fingerprint, finish, finished
-from tastemaker.world.assets import BASE_MODEL, COMPARISONS, RECIPE
-from tastemaker.world.outcome import ALL, BASE, FOUND, RANDOM, RANKED, TRAINED, UTILITY, detection, verdict
+from tastemaker.world.assets import BASE_MODEL, COMPARISONS, D3PO, RECIPE
+from tastemaker.world.outcome import ALL, BASE, FOUND, ONLINE, RANDOM, RANKED, TRAINED, UTILITY, detection, verdict
 from tastemaker.world.sample import PARQUET, sample
 from tastemaker.world.story import tell
 
@@ -38,9 +40,12 @@ class Settings:
     sampling_steps: int = 20
     epsilon: float = 0.02
     noise: float = 0.0
+    rounds: int = 2
+    """Of D3PO, a beginning only; 0 leaves it out."""
+    round_prompts: int = 48
 
 
-SHORT = Settings(prompts=40, pairs_seen=96, sampling_steps=8)
+SHORT = Settings(prompts=40, pairs_seen=96, sampling_steps=8, rounds=1, round_prompts=2)
 """A demo for checking that everything runs; it proves nothing."""
 
 
@@ -58,9 +63,11 @@ def demo(out: Path, settings: Settings = Settings(), *, comparisons: Path = COMP
         prepare(source, out, settings)
         for name in TRAINED:
             align(name, out, settings)
+        if settings.rounds:
+            explore(out, settings)
         found = detection(out, source)
         facts = verdict(judge(out, settings)) | {name: found[name] for name in FOUND}
-        page = tell(out, facts, found)
+        page = tell(out, facts, found, models(settings))
         return finish(out, "demo", started, fingerprint=mark, **facts, settings=asdict(settings), report=page)
 
 
@@ -119,6 +126,34 @@ def align(name: str, out: Path, settings: Settings) -> None:
     train(recipe(name, out, settings))
 
 
+def explore(out: Path, settings: Settings) -> None:
+    """Learn from a simulated person's choices on fresh samples, by D3PO."""
+    from tastemaker.score.table import build
+    from tastemaker.train.d3po import d3po
+    from tastemaker.train.recipe import D3po, read_recipe
+    from tastemaker.world import captions
+    from tastemaker.world.table import SCORERS
+
+    texts = [captions.caption(scene) for scene in captions.draw("train", 500, settings.seed)]
+    write_text(out / "prompts.txt", "\n".join(texts) + "\n")
+    changes = {
+        "model": BASE_MODEL,
+        "rollout.prompts": out / "prompts.txt",
+        "rounds.count": settings.rounds,
+        "rounds.prompts": settings.round_prompts,
+        "rounds.updates": max(1, settings.round_prompts // 4),
+        "train.seed": settings.seed,
+        "out": out / "runs" / ONLINE,
+    }
+    words = [word for field, value in changes.items() for word in (f"--{field}", str(value))]
+    d3po(read_recipe(D3PO, words, D3po), partial(build, table=SCORERS))
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """The trained models, in the order in which they are told."""
+    return (*TRAINED, ONLINE) if settings.rounds else TRAINED
+
+
 def judge(out: Path, settings: Settings) -> dict[str, Any]:
     """Draw the held-out captions with every model, and compare."""
     from tastemaker.evaluate.evaluation import METRICS, evaluate
@@ -127,7 +162,7 @@ def judge(out: Path, settings: Settings) -> dict[str, Any]:
     from tastemaker.world.scorer import Correct, Utility, WorldScorer
 
     texts = [captions.caption(scene) for scene in captions.draw("test", settings.prompts, settings.seed)]
-    for name in (BASE, *TRAINED):
+    for name in (BASE, *models(settings)):
         generate(
             BASE_MODEL,
             texts,
@@ -138,7 +173,7 @@ def judge(out: Path, settings: Settings) -> dict[str, Any]:
             guidance=1.0,
             batch_size=50,
         )
-    folders = [out / "images" / name for name in (BASE, *TRAINED)]
+    folders = [out / "images" / name for name in (BASE, *models(settings))]
     scorer = WorldScorer(settings.noise)
     evaluate(
         folders,

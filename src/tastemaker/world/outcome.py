@@ -11,6 +11,8 @@ from tastemaker.world.sample import TRUTH
 BASE, RANKED, ALL, RANDOM = "base", "qsd", "all_pairs", "random_subset"
 """The untrained model, the one trained on the best pairs, and the two controls."""
 TRAINED = (RANKED, ALL, RANDOM)
+ONLINE = "d3po"
+"""The model that learned from choices on its own fresh samples."""
 FOUND = ("auroc_q", "auroc_margin", "wrong_all", "wrong_kept")
 UTILITY, CORRECT = "world-utility", "world-correct"
 
@@ -29,6 +31,7 @@ def verdict(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "correct_before": found[CORRECT, BASE]["mean"],
         "correct_after": found[CORRECT, RANKED]["mean"],
         "controls": {name: _control(found, name) for name in (ALL, RANDOM)},
+        **({ONLINE: _control(found, ONLINE)} if (UTILITY, ONLINE) in found else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""D3PO in the small world: learning from choices on fresh samples, over several seeds, with the proof on held-out captions.
+"""D3PO in the small world: learning from choices on fresh samples, over several seeds, proved on held-out captions.
 
     OUT/prompts.txt                         captions of the train split
     OUT/base                                the base model's images of held-out captions

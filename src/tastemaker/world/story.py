@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.world.outcome import ALL, BASE, RANDOM, RANKED, TRAINED
+from tastemaker.world.outcome import ALL, BASE, ONLINE, RANDOM, RANKED
 
 if TYPE_CHECKING:
     from tastemaker.report.page import Section
 
-CALLED = {RANKED: "best pairs by Q", ALL: "all pairs", RANDOM: "random pairs, as many"}
+CALLED = {
+    RANKED: "best pairs by Q",
+    ALL: "all pairs",
+    RANDOM: "random pairs, as many",
+    ONLINE: "choices on fresh samples",
+}
 TITLE = "Teaching a small world what people like"
 
 
-def tell(out: Path, facts: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Write ``out/report.html`` and return its path; ``found`` is `outcome.detection`."""
+def tell(out: Path, facts: Mapping[str, Any], found: Mapping[str, Any], models: Sequence[str]) -> str:
+    """Write ``out/report.html`` about ``models`` and return its path; ``found`` is `outcome.detection`."""
     from tastemaker.report.reporting import report
 
     page = out / "report.html"
@@ -24,8 +29,8 @@ def tell(out: Path, facts: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         page,
         ranked=out / "ranked" / RANKED,
         eval=out / "evaluation",
-        images=[out / "images" / name for name in (BASE, *TRAINED)],
-        runs=[out / "runs" / name for name in TRAINED],
+        images=[out / "images" / name for name in (BASE, *models)],
+        runs=[out / "runs" / name for name in models],
         data=out / "data",
         title=TITLE,
         lead=lead(facts, found),
@@ -44,6 +49,19 @@ def lead(facts: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         f"Of {facts['prompts']} held-out captions, drawn from the same noise, {facts['correct_before']:.1%} were right "
         f"before and {facts['correct_after']:.1%} after; the aligned model wins {facts['win_rate']:.1%} "
         f"({facts['win_rate_low']:.1%} to {facts['win_rate_high']:.1%}) of the comparisons with its base."
+        f"{online(facts)}"
+    )
+
+
+def online(facts: Mapping[str, Any]) -> str:
+    """A sentence on the model without pairs, if there is one."""
+    if ONLINE not in facts:
+        return ""
+    found = facts[ONLINE]
+    return (
+        " Another model had no pairs: a simulated person chose among images that it had just drawn, for a few rounds "
+        f"of D3PO, which are a beginning; it wins {found['win_rate']:.1%} ({found['win_rate_low']:.1%} to "
+        f"{found['win_rate_high']:.1%})."
     )
 
 
@@ -66,7 +84,8 @@ def result_table(summary: Mapping[str, Any]) -> str:
     """The result on one screen."""
     rows = [("trained on", "win rate against base (95 %)", "utility", "correct")]
     rows.append(("(base)", "", f"{summary['utility_before']:.3f}", f"{summary['correct_before']:.1%}"))
-    rows += [_row(CALLED[name], entry) for name, entry in {RANKED: summary, **summary["controls"]}.items()]
+    told = {RANKED: summary, **summary["controls"]} | ({ONLINE: summary[ONLINE]} if ONLINE in summary else {})
+    rows += [_row(CALLED[name], entry) for name, entry in told.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     settings = summary["settings"]
