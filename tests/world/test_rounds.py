@@ -59,7 +59,7 @@ def test_captions_to_learn_from_are_none_of_those_that_prove(small: None, tmp_pa
 def test_the_judge_of_each_task() -> None:
     recipes = {task: rounds.recipe(Path("out"), task, 3, rounds.Size()) for task in rounds.TASKS}
     assert isinstance(recipes["people"].feedback, Simulated)
-    assert recipes["people"].rounds.count == 24
+    assert recipes["people"].rounds.count == 20
     for task, prefer in (("compressibility", "small"), ("incompressibility", "large")):
         assert recipes[task].feedback.scorers == (f"jpeg-size:prefer={prefer}",)
     assert {recipe.train.seed for recipe in recipes.values()} == {3}
