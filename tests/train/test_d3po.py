@@ -1,13 +1,9 @@
-"""Online rounds: what is trained, what it costs in memory, and that a run goes on wherever it was stopped."""
+"""D3PO's step: what is learned from a pair's trajectories, and what it costs in memory."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import shutil
-import signal
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,72 +12,20 @@ import torch
 from torch.testing import assert_close
 
 from support.alive import Alive
-from support.d3po import PROMPTS, lines, make_tree, recipe_of, run
-from support.training import PRELOADED
-from tastemaker.base import files
+from support.d3po import gradients, make_tree, outcomes, prepared, run, shift
 from tastemaker.base.errors import UserError
-from tastemaker.data.store import ImageStore, read_comparisons
 from tastemaker.evaluate.journal import read_table
 from tastemaker.method.evidence import Transition
 from tastemaker.method.memory import Memory
 from tastemaker.rollout import rounds, shards
-from tastemaker.score.table import build
-from tastemaker.train import checkpoint, online, studio
-from tastemaker.train import d3po as verb
-from tastemaker.train.ranks import Ranks
-from tastemaker.train.run import Task
+from tastemaker.train import checkpoint
 from tastemaker.train.signals import Stop
 from tastemaker.train.step import step as judge
-
-WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return make_tree(tmp_path_factory.mktemp("d3po"))
-
-
-@pytest.fixture(scope="module")
-def whole(tree: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was not stopped."""
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    assert run(tree, out)["steps"] == 6
-    return out
-
-
-def prepared(tree: dict[str, Any], out: Path, **sections: Any) -> Task:
-    """A task whose first round is loaded."""
-    task = verb.prepare(recipe_of(tree, out, **sections), "mark", PROMPTS, Ranks(), "cpu", build)
-    assert task.source.supply(0, Stop()) is not None
-    return task
-
-
-def shift(task: Task, size: float = 0.05) -> None:
-    """Weights that are not the reference's."""
-    random = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in task.trainable.parameters.values():
-            parameter.add_(size * torch.randn(parameter.shape, generator=random))
-
-
-def outcomes(task: Task, step: int = 0) -> list[Any]:
-    """(batch, outcome) of every part of an optimizer step."""
-    method, backbone = task.recipe.method, task.backbone
-    memory = Memory(method, backbone.schedule, backbone.head, backbone.device)
-    settings = task.recipe.train
-    micros = task.source.micro_batches(step, settings.batch_size, settings.accumulate)
-    parts = [part for micro in micros for part in task.source.batches(micro)]
-    return [(part, judge(backbone, task.trainable, part, method, memory, 0)) for part in parts]
-
-
-def gradients(task: Task) -> dict[str, torch.Tensor]:
-    """Of the first optimizer step, as the loop adds them up."""
-    for parameter in task.trainable.parameters.values():
-        parameter.grad = None
-    pairs = task.recipe.train.pairs_a_step
-    for part, outcome in outcomes(task):
-        (outcome.loss.sum() * part.share / pairs).backward()
-    return {name: parameter.grad.clone() for name, parameter in task.trainable.parameters.items()}  # type: ignore[union-attr]
 
 
 def test_before_the_first_update_every_ratio_is_1(tree: dict[str, Any], tmp_path: Path) -> None:
@@ -199,6 +143,9 @@ def test_memory_does_not_grow_with_the_number_of_steps(tree: dict[str, Any], tmp
     assert peaks[1] == peaks[0] > 0
 
 
+D3PO = {"credit": {"correction": {"kind": "ratio-clip"}}, "link": {"kind": "logistic", "beta": 0.2}}
+
+
 def test_a_random_part_of_the_steps_is_read_another_at_each_visit(tree: dict[str, Any], tmp_path: Path) -> None:
     task = prepared(
         tree, tmp_path, method={"evidence": {"kind": "transition", "steps": 2}, **D3PO}, rounds={"updates": 40}
@@ -213,9 +160,6 @@ def test_a_random_part_of_the_steps_is_read_another_at_each_visit(tree: dict[str
                     read.setdefault((pair, visit), []).append(j)
     assert {len(steps) for steps in read.values()} == {2}
     assert {tuple(sorted(set(steps))) for steps in read.values()} >= {(0, 1), (0, 3), (2, 3)}
-
-
-D3PO = {"credit": {"correction": {"kind": "ratio-clip"}}, "link": {"kind": "logistic", "beta": 0.2}}
 
 
 def test_a_range_reads_its_steps_alone_and_an_empty_one_is_refused(tree: dict[str, Any], tmp_path: Path) -> None:
@@ -243,40 +187,6 @@ def test_a_visit_comes_when_the_duels_have_run_out(tree: dict[str, Any], tmp_pat
     assert [visit for _, visit in seen] == [at // count for at in range(48)]
 
 
-def test_a_round_is_a_data_folder(whole: Path) -> None:
-    folder = rounds.path_of(whole, 1)
-    comparisons, store = read_comparisons(folder), ImageStore(folder)
-    assert {image for one in comparisons for image in one.images} <= set(store.shas)
-    assert len(comparisons) == 9, "three pairs of three images for three prompts"
-    assert {one.judge for one in comparisons} == {"scorer, jpeg-size"}
-    rollouts = read_table(folder / rounds.ROLLOUTS).to_pylist()
-    assert [(row["prompt_index"], row["sample"]) for row in rollouts] == [(p, s) for p in range(3) for s in range(3)]
-    sizes = {row["sha"]: len(store.read(row["sha"])) for row in rollouts}
-    assert len(sizes) > 1
-    rewards = read_table(folder / rounds.REWARDS).to_pylist()
-    raw = {(row["prompt_index"], row["sample"]): row["raw"] for row in rewards}
-    for choice in rounds.read_choices(folder):
-        a, b = raw[choice.prompt, choice.a], raw[choice.prompt, choice.b]
-        assert choice.label == ("a" if a > b else "b" if b > a else "tie")
-
-
-def test_what_is_logged(whole: Path) -> None:
-    found = lines(whole)
-    assert [line["step"] for line in found if "round" in line] == [0, 2, 4]
-    assert [line["step"] for line in found if "loss" in line] == [1, 2, 3, 4, 5, 6]
-    first = found[0]
-    assert first.keys() == {"step", "pairs_seen", "round", "reward/jpeg-size", "diversity", "comparisons", "ties"}
-    assert first["diversity"] > 0
-    trained = next(line for line in found if "loss" in line)
-    assert {"margin", "accuracy", "clipped", "clipped_wrong", "ratio_winner", "ratio_loser", "t"} <= trained.keys()
-
-
-def test_old_trajectories_go_and_the_rest_stays(whole: Path) -> None:
-    there = [(rounds.path_of(whole, number) / shards.FOLDER).exists() for number in range(3)]
-    assert there == [False, True, True]
-    assert all((rounds.path_of(whole, number) / rounds.GRID).is_file() for number in range(3))
-
-
 def test_the_reference_is_the_first_model_in_every_round(tree: dict[str, Any], tmp_path: Path) -> None:
     """In the second round the policy has moved: ratios are taken against the adapter switched off, not kept numbers."""
     task = prepared(tree, tmp_path)
@@ -292,164 +202,3 @@ def test_the_reference_is_the_first_model_in_every_round(tree: dict[str, Any], t
         torch.testing.assert_close(outcome.stats["ratio_winner"], winner)
         torch.testing.assert_close(outcome.stats["ratio_loser"], loser)
         assert winner.abs().max() > 1e-4
-
-
-def same_run(one: Path, other: Path) -> None:
-    assert files.sha256_file(one / WEIGHTS) == files.sha256_file(other / WEIGHTS)
-    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
-    for number in range(3):
-        for name in (rounds.CHOICES, rounds.ROLLOUTS, rounds.REWARDS):
-            sha = [files.sha256_file(rounds.path_of(run, number) / name) for run in (one, other)]
-            assert sha[0] == sha[1]
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _after_a_shard() -> None:
-    """The second round's first shard is on disk."""
-    whole, calls = shards.write, []
-
-    def write(*given: Any) -> None:
-        calls.append(whole(*given))
-        if len(calls) == 3:
-            _die()
-
-    shards.write = write
-
-
-def _before_the_choices() -> None:
-    """The second round is drawn and has scores, but no choices."""
-    whole = rounds.write
-
-    def write(round: Any, *rest: Any, **named: Any) -> None:
-        _die() if round.number == 1 else whole(round, *rest, **named)
-
-    rounds.write = write
-
-
-def _in_the_choices() -> None:
-    """The second round has its comparisons but no summary."""
-    whole = studio.summary.finish
-
-    def finish(folder: Path, name: str, *rest: Any, **facts: Any) -> Any:
-        _die() if name == "d3po round" and facts["number"] == 1 else None
-        return whole(folder, name, *rest, **facts)
-
-    studio.summary.finish = finish
-
-
-def _in_the_middle_of_a_round() -> None:
-    """The checkpoint after the third of six updates is there, the fourth was not begun."""
-    whole = online.Online.micro_batches
-
-    def micro_batches(self: Any, step: int, *rest: Any) -> Any:
-        return _die() if step == 3 else whole(self, step, *rest)
-
-    online.Online.micro_batches = micro_batches  # type: ignore[method-assign]
-
-
-MOMENTS = {
-    "after a shard": _after_a_shard,
-    "before the choices": _before_the_choices,
-    "in the choices": _in_the_choices,
-    "in the middle of a round": _in_the_middle_of_a_round,
-}
-
-
-def _child(tree: dict[str, Any], out: str, moment: str) -> None:
-    torch.set_num_threads(1)
-    MOMENTS[moment]()
-    run(tree, Path(out))
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_ends_in_the_same_bits(tree: dict[str, Any], whole: Path, tmp_path: Path, moment: str) -> None:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    child = context.Process(target=_child, args=(tree, str(tmp_path / "run"), moment))
-    child.start()
-    child.join(120)
-    assert child.exitcode == -signal.SIGKILL
-    assert run(tree, tmp_path / "run")["steps"] == 6
-    same_run(whole, tmp_path / "run")
-
-
-def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tree: dict[str, Any], whole: Path) -> None:
-    before = (whole / "metrics.jsonl").stat().st_mtime_ns
-    assert run(tree, whole)["steps"] == 6
-    assert (whole / "metrics.jsonl").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match="holds the output of other inputs or settings"):
-        run(tree, whole, train={"lr": 2e-3})
-
-
-def test_a_stopped_run_of_other_settings_is_named(tree: dict[str, Any], tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    people = tree | {"feedback": {"kind": "file"}}
-    assert "waiting" in run(people, out)
-    with pytest.raises(UserError, match=r"holds a stopped run of .*feedback.kind: file \(now scorer\)"):
-        run(tree, out)
-
-
-def test_people_are_waited_for_and_their_choices_trained_on(tree: dict[str, Any], tmp_path: Path) -> None:
-    people, out = tree | {"feedback": {"kind": "file"}}, tmp_path / "run"
-    for number in range(3):
-        told = run(people, out)
-        assert (
-            told["waiting"]
-            == f"{rounds.path_of(out, number)}: choices.csv: no label yet; fill it in and run the same command again"
-        )
-        assert told["steps"] == 2 * number
-        table = rounds.path_of(out, number) / "choices.csv"
-        rows = table.read_text().splitlines()
-        table.write_text("\n".join([rows[0], *(row + "ab"[at % 2] for at, row in enumerate(rows[1:]))]) + "\n")
-    assert run(people, out)["steps"] == 6
-    assert [line["step"] for line in lines(out) if "round" in line] == [0, 2, 4]
-    assert {one.judge for one in read_comparisons(rounds.path_of(out, 0))} == {"file"}
-
-
-def test_rounds_without_a_decision_are_told(tree: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"round-000: none of 9 comparisons was decided, so there is nothing to learn"):
-        run(tree, tmp_path, feedback={"tie": 1e6})
-
-
-def test_trajectories_that_are_gone_in_the_middle_of_a_round_are_told(tree: dict[str, Any], tmp_path: Path) -> None:
-    task = prepared(tree, tmp_path)
-    shutil.rmtree(rounds.path_of(tmp_path, 0) / shards.FOLDER)
-    with pytest.raises(UserError, match=r"round-000/trajectories: gone, but the newest checkpoint is in the middle"):
-        task.source.supply(1, Stop())
-
-
-def test_what_another_policy_drew_is_drawn_again(tree: dict[str, Any], tmp_path: Path) -> None:
-    task = prepared(tree, tmp_path)
-    first = files.read_json(rounds.path_of(tmp_path, 0) / "summary.json")["figures"]
-    shift(task, 0.3)
-    task.source.supply(0, Stop())
-    again = files.read_json(rounds.path_of(tmp_path, 0) / "summary.json")["figures"]
-    assert first != again
-
-
-def test_a_signal_while_sampling_stops_between_two_batches(tree: dict[str, Any], tmp_path: Path) -> None:
-    task = verb.prepare(recipe_of(tree, tmp_path), "mark", PROMPTS, Ranks(), "cpu", build)
-    stop = Stop()
-    stop.signum = signal.SIGTERM
-    assert task.source.supply(0, stop) is None
-    assert task.source.waiting is None
-
-
-@pytest.mark.parametrize(
-    ("sections", "said"),
-    [
-        ({"rollout": {"prompts": "nowhere.txt"}}, r"rollout.prompts: nowhere.txt: no such file"),
-        ({"rollout": {"steps": 1001}}, r"rollout.steps: 1001: this model's noise process has 1000"),
-        ({"feedback": {"scorers": ["no-such"]}}, r"scorer 'no-such' is unknown"),
-        ({"rounds": {"watch": ["jpeg-size:quality=0"]}}, r"quality=0"),
-    ],
-)
-def test_what_is_missing_is_told_before_anything_is_written(
-    tree: dict[str, Any], tmp_path: Path, sections: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(UserError, match=said):
-        run(tree, tmp_path / "run", **sections)
-    assert not (tmp_path / "run" / "rounds").exists()

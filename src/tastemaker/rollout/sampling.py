@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,13 @@ class Sampler:
         parts = [backbone.condition(prompts[at : at + size]) for at in range(0, len(prompts), size)]
         found = {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
         return found | {"time_ids": _time_ids(backbone, self.shape).expand(len(prompts), -1)}
+
+    def how(self, positions: Sequence[int]) -> dict[str, Any]:
+        """What the walks at ``positions`` depend on besides the weights: seeds, settings and levels."""
+        grid, settings = self.policy.grid, self.settings
+        told = {"seed": self.seed, "positions": list(positions), "images": settings.images}
+        told |= {"guidance": self.policy.scale, "eta": settings.eta, "t": grid.t.tolist()}
+        return told | {"alpha": grid.alpha.tolist(), "std": grid.std.tolist()}
 
     def draw(self, positions: Sequence[int], conditions: Condition) -> tuple[Trajectories, list[bytes]]:
         """Walks and PNGs of K images for each of the prompts at ``positions``, whose ``conditions`` have a row each."""

@@ -1,6 +1,6 @@
 """Sampled trajectories on disk: a folder a shard, memory-mapped safetensors, whole or not there.
 
-    trajectories/00000/trajectories.safetensors    latents [n, N + 1, C, H, W], log_prob [n, N]
+    trajectories/00000/trajectories.safetensors    latents [n, N + 1, C, H, W], log_prob [n, N]; how in its header
     trajectories/00000/images.parquet              png, in the same order
 
 A shard holds all images of some consecutive prompts of a round. The folder says (`mark.json`) which policy drew it.
@@ -8,8 +8,9 @@ A shard holds all images of some consecutive prompts of a round. The folder says
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,17 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"{number:05d}"
 
 
-def write(folder: Path, number: int, trajectories: Trajectories, pngs: Sequence[bytes]) -> None:
-    """Write a shard durably."""
+def write(
+    folder: Path, number: int, trajectories: Trajectories, pngs: Sequence[bytes], how: Mapping[str, Any] | None = None
+) -> None:
+    """Write a shard durably; ``how`` it was drawn goes into the header, as JSON."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from safetensors.torch import save_file
 
     tensors = {"latents": trajectories.latents.contiguous(), "log_prob": trajectories.log_prob.contiguous()}
     with files.atomic_folder(shard_path(folder, number)) as temporary:
-        save_file(tensors, temporary / TENSORS)
+        save_file(tensors, temporary / TENSORS, {name: json.dumps(value) for name, value in (how or {}).items()})
         pq.write_table(pa.table({"png": pa.array(pngs, pa.binary())}), temporary / IMAGES)
 
 

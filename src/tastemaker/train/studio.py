@@ -90,7 +90,8 @@ class Studio:
             if not shards.shard_path(folder, shard).exists():
                 part = range(shard * size, min((shard + 1) * size, count))
                 some = {name: rows[part.start : part.stop] for name, rows in conditions.items()}
-                shards.write(folder, shard, *self.sampler.draw([number * count + at for at in part], some))
+                positions = [number * count + at for at in part]
+                shards.write(folder, shard, *self.sampler.draw(positions, some), self.sampler.how(positions))
 
     def _judge(self, number: int, mark: str) -> Facts | str:
         started, folder, feedback = time.monotonic(), self.folder(number), self.recipe.feedback
