@@ -59,14 +59,15 @@ def test_captions_to_learn_from_are_none_of_those_that_prove(small: None, tmp_pa
 def test_the_judge_of_each_task() -> None:
     recipes = {task: rounds.recipe(Path("out"), task, 3, rounds.Size()) for task in rounds.TASKS}
     assert isinstance(recipes["people"].feedback, Simulated)
-    assert recipes["people"].rounds.count == 20
+    assert [recipes[task].rounds.count for task in ("people", "shapes", "compressibility")] == [20, 16, 8]
+    assert recipes["shapes"].feedback.scorers == ("world-shapes",)
     for task, prefer in (("compressibility", "small"), ("incompressibility", "large")):
         assert recipes[task].feedback.scorers == (f"jpeg-size:prefer={prefer}",)
     assert {recipe.train.seed for recipe in recipes.values()} == {3}
 
 
 def test_an_unknown_task_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such task; there are people, compressibility, incompressibility"):
+    with pytest.raises(UserError, match="no such task; there are people, shapes, compressibility, incompressibility"):
         rounds.learn(tmp_path, "beauty", build)
 
 

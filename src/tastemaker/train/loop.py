@@ -53,7 +53,8 @@ def _supplied(task: Task, run: Run, record: Record, stop: Stop) -> bool:
     if task.source.has(run.step):
         return True
     record.save()
-    figures = task.source.supply(run.step, stop)
+    with record.log.aside():
+        figures = task.source.supply(run.step, stop)
     if figures:
         record.tell(figures)
     return figures is not None

@@ -41,15 +41,22 @@ class Task:
 
 def _jpeg(prefer: str) -> Task:
     spec = f"jpeg-size:prefer={prefer}"
-    return Task({"kind": "scorer", "scorers": [spec]}, (spec, "world-utility"), {"rounds.watch": ["world-utility"]})
+    changes = {"rounds.watch": ["world-utility"], "rounds.count": 8}
+    return Task({"kind": "scorer", "scorers": [spec]}, (spec, "world-utility"), changes)
 
 
 TASKS: dict[str, Task] = {
     "people": Task({}, ("world-utility", "world-correct", "world-shapes"), {}),
+    "shapes": Task(
+        {"kind": "simulated", "scorer": "world-shapes", "temperature": 0.1, "flips": 0.1},
+        ("world-shapes", "world-utility", "world-correct"),
+        {"rounds.count": 16},
+    ),
     "compressibility": _jpeg("small"),
     "incompressibility": _jpeg("large"),
 }
-"""``people`` is the recipe as it is: a simulated person who goes by utility and makes mistakes."""
+"""``people`` is the recipe as it is: a simulated person who goes by utility and makes mistakes; in ``shapes`` one who
+flags images with a wrong shape, and is wrong in a tenth of the comparisons; in the others the size as JPEG is judged."""
 EPSILON = {"world-utility": 0.02}
 SHOWN = 10
 
