@@ -147,8 +147,8 @@ def rounds(
 
     Args:
         out: Folder of the runs; OUT/<task>/table.md, curve.png and pictures.png tell what came out.
-        task: Who judges: a simulated person who goes by utility and errs, one who flags wrong shapes, or the size of the
-            image as JPEG.
+        task: Who judges: a simulated person who goes by utility and errs, one who flags wrong shapes, or the size of
+            the image as JPEG.
         seeds: Seeds of sampling, judging and training; the held-out captions and their noise are the same for all.
         count: Rounds, by default the recipe's.
         prompts: Held-out captions.

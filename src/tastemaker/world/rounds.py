@@ -55,8 +55,8 @@ TASKS: dict[str, Task] = {
     "compressibility": _jpeg("small"),
     "incompressibility": _jpeg("large"),
 }
-"""``people`` is the recipe as it is: a simulated person who goes by utility and makes mistakes; in ``shapes`` one who
-flags images with a wrong shape, and is wrong in a tenth of the comparisons; in the others the size as JPEG is judged."""
+"""``people`` is the recipe as it is: a simulated person who goes by utility and makes mistakes. In ``shapes`` one flags
+images with a wrong shape, and is wrong in a tenth of the comparisons; in the others the size as JPEG is judged."""
 EPSILON = {"world-utility": 0.02}
 SHOWN = 10
 
