@@ -57,7 +57,7 @@ TASKS: dict[str, Task] = {
     "incompressibility": _jpeg("large"),
 }
 """``people`` is the recipe as it is: a simulated person who goes by utility and makes mistakes. In ``shapes`` one flags
-images with a wrong shape, and is wrong in a tenth of the comparisons. In the others the size as JPEG is judged, and less
+images with a wrong shape, and is wrong in a tenth of the comparisons. In the others the JPEG size is judged, and less
 noisy steps are read as well, because texture counts."""
 EPSILON = {"world-utility": 0.02}
 SEEN = 300
