@@ -17,6 +17,10 @@ SMALL = (
     "--model sd --adapter.rank 2 --train.batch_size 2 --train.accumulate 1 --train.sample_every 0 --data.max_pairs 2"
 )
 RECIPE = f"recipes/sd15/qsd-dpo.yaml {SMALL} --data.pairs best --data.cache cache"
+D3PO = (
+    "recipes/sd15/d3po-compressibility.yaml --model sd --rollout.prompts prompts.txt --adapter.rank 2 "
+    "--train.sample_every 0 --dtype float32"
+)
 ENCODE = "encode best --data data --out new"
 GENERATE = "generate --prompts prompts.txt --steps 1 --out new"
 EVALUATE = "evaluate images/base images/tuned --out new --scorer jpeg-size"
@@ -100,6 +104,18 @@ CASES: dict[str, tuple[str, str]] = {
     f"check {RECIPE} --model bad/cut-unet": ("diffusion_pytorch_model.safetensors", "download the model again"),
     # train
     "train bad/betta.yaml": ("bad/betta.yaml: method.link.betta", "did you mean 'beta'?"),
+    f"train {D3PO}": ("d3po-compressibility.yaml: a recipe of tastemaker d3po", "not of tastemaker train"),
+    # d3po
+    "d3po nowhere.yaml": ("nowhere.yaml: no such file", ""),
+    f"d3po {RECIPE}": ("qsd-dpo.yaml: a recipe of tastemaker train", "not of tastemaker d3po"),
+    f"d3po {D3PO} --rollout.prompts nowhere.txt": ("rollout.prompts: nowhere.txt", "one prompt a line"),
+    f"d3po {D3PO} --model nowhere": ("nowhere", "give a diffusers"),
+    f"d3po {D3PO} --rollout.steps 5000": ("rollout.steps: 5000", "give at most that"),
+    f"d3po {D3PO} --rollout.resolution 30": ("resolution 30", "multiple of 4"),
+    f"d3po {D3PO} --feedback.scorers [jpg-size]": ("'jpg-size'", "did you mean 'jpeg-size'?"),
+    f"d3po {D3PO} --feedback.kind vote": ("feedback.kind: 'vote'", "known: scorer"),
+    f"d3po {D3PO} --out bad/file": ("bad/file", "choose another folder"),
+    # train
     f"train {RECIPE} --out new --train.lr": ("--train.lr", "needs a value"),
     f"train {RECIPE} --out new --train.lr -1": ("train.lr: -1", "greater than 0"),
     f"train {RECIPE} --out new --method.evidence.reference none": ("evidence.reference", "set it to 'base'"),
