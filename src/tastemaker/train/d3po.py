@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tastemaker.base import files, summary
 from tastemaker.base.errors import UserError
 from tastemaker.train import inputs
-from tastemaker.train.training import carry_out
+from tastemaker.train.training import carry_out, model_of
 
 if TYPE_CHECKING:
     from tastemaker.rollout.rounds import Build
@@ -49,8 +49,7 @@ def read_prompts(recipe: D3po) -> list[str]:
 
 def prepare(recipe: D3po, mark: str, prompts: Sequence[str], ranks: Ranks, device: str, build: Build) -> Task:
     """Load the model, put the adapter on and make the walk ready. Raises `UserError` where they do not fit."""
-    from tastemaker.backbone.adapter import attach
-    from tastemaker.backbone.load import load, named_device
+    from tastemaker.backbone.load import named_device
     from tastemaker.rollout.sampling import make_sampler
     from tastemaker.train import optimizer
     from tastemaker.train.online import Online
@@ -59,15 +58,7 @@ def prepare(recipe: D3po, mark: str, prompts: Sequence[str], ranks: Ranks, devic
 
     settings, out = recipe.train, Path(recipe.out)
     optimizer.require(settings.optimizer, named_device(device))
-    backbone = load(
-        recipe.model,
-        dtype=recipe.dtype,
-        revision=recipe.revision,
-        device=device,
-        gradient_checkpointing=settings.gradient_checkpointing,
-    )
-    recipe.method.require(backbone.schedule, backbone.head)
-    trainable = attach(backbone, recipe.adapter, settings.seed, reference=recipe.method.needs_reference)
+    backbone, trainable = model_of(recipe, device)
     sampler = make_sampler(backbone, recipe.rollout, settings.seed)
     studio = Studio(recipe, out, mark, prompts, sampler, trainable, ranks, build)
     return Task(recipe, out, mark, backbone, trainable, Online(studio), ranks)

@@ -15,6 +15,8 @@ from tastemaker.train import inputs
 from tastemaker.train.order import Reading
 
 if TYPE_CHECKING:
+    from tastemaker.backbone.adapter import Trainable
+    from tastemaker.backbone.backbone import Backbone
     from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import Pair
     from tastemaker.train.ranks import Ranks
@@ -97,8 +99,7 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: 
         UserError: the cache is another model's, or misses an image or a prompt; pairs that do not fit the method;
             a device that is not here, or that the optimizer does not run on.
     """
-    from tastemaker.backbone.adapter import attach
-    from tastemaker.backbone.load import identity, load, named_device
+    from tastemaker.backbone.load import identity, named_device
     from tastemaker.encode.cache import Cache
     from tastemaker.rank.pairs import read_pairs
     from tastemaker.train import optimizer
@@ -115,16 +116,24 @@ def prepare(recipe: Recipe, out: Path, mark: str, index: dict[str, Any], ranks: 
     inputs.check_cache(recipe, pairs, index, recipe.data.folders)
     cache = Cache(Path(recipe.data.cache))
     held_out = _held_out(recipe, pairs, index, cache)
+    backbone, trainable = model_of(recipe, device)
+    return Task(recipe, out, mark, backbone, trainable, Offline(reading, cache, settings), ranks, held_out)
+
+
+def model_of(recipe: Shared, device: str) -> tuple[Backbone, Trainable]:
+    """The recipe's model with its adapter on. Raises `UserError` where the method has no meaning on it."""
+    from tastemaker.backbone.adapter import attach
+    from tastemaker.backbone.load import load
+
     backbone = load(
         recipe.model,
         dtype=recipe.dtype,
         revision=recipe.revision,
         device=device,
-        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing=recipe.train.gradient_checkpointing,
     )
     recipe.method.require(backbone.schedule, backbone.head)
-    trainable = attach(backbone, recipe.adapter, settings.seed, reference=recipe.method.needs_reference)
-    return Task(recipe, out, mark, backbone, trainable, Offline(reading, cache, settings), ranks, held_out)
+    return backbone, attach(backbone, recipe.adapter, recipe.train.seed, reference=recipe.method.needs_reference)
 
 
 def _held_out(recipe: Recipe, pairs: Sequence[Pair], index: dict[str, Any], cache: Cache) -> HeldOut | None:
