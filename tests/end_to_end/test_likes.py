@@ -15,7 +15,7 @@ from tastemaker.data.importing import import_data
 from tastemaker.encode.encoding import encode
 from tastemaker.rank.pairs import read_pairs
 from tastemaker.rank.ranking import rank
-from tastemaker.score.jpeg_size import JpegSize
+from tastemaker.score.models.jpeg_size import JpegSize
 from tastemaker.score.runner import score
 from tastemaker.train.recipe import Recipe
 from tastemaker.train.training import train

@@ -18,7 +18,7 @@ from tastemaker.data.comparison import Comparison
 from tastemaker.data.store import read_comparisons
 from tastemaker.rank.calibrate import Identity
 from tastemaker.rank.ranking import Cut, Pair, judge, rank, read_pairs, read_settings
-from tastemaker.score.jpeg_size import JpegSize
+from tastemaker.score.models.jpeg_size import JpegSize
 from tastemaker.score.runner import score
 from tastemaker.score.scores import Scores, read_scores
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tastemaker.base.errors import UserError
-from tastemaker.score.jpeg_size import JpegSize
+from tastemaker.score.models.jpeg_size import JpegSize
 from tastemaker.score.table import SCORERS, build, parse
 
 

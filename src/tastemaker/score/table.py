@@ -14,7 +14,7 @@ from tastemaker.base.config import closest
 from tastemaker.base.errors import UserError
 from tastemaker.score.scorer import Scorer
 
-SCORERS: dict[str, str] = {"jpeg-size": "tastemaker.score.jpeg_size:JpegSize"}
+SCORERS: dict[str, str] = {"jpeg-size": "tastemaker.score.models.jpeg_size:JpegSize"}
 """Name → ``module:Class``; imported when its scorer is built, the constructor's arguments are the options."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tastemaker.base.errors import UserError
-from tastemaker.score.jpeg_size import JpegSize
+from tastemaker.score.models.jpeg_size import JpegSize
 
 
 def noise(seed: int, side: int = 32) -> Image.Image:
