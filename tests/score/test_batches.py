@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tastemaker.base.errors import UserError
-from tastemaker.score.batches import score_batch, score_rows
+from tastemaker.score.batches import Problem, score_batch, score_rows
 
 
 @dataclass
@@ -34,6 +34,10 @@ def images(count: int) -> list[Image.Image]:
     return [Image.new("RGB", (2, 2), (red, 0, 0)) for red in range(count)]
 
 
+def rows_of(fake: Fake, prompts: list[str], pictures: list[Image.Image]) -> tuple[np.ndarray, dict[int, Problem]]:
+    return score_rows(lambda part: fake.score(prompts[: len(part)], part), pictures)
+
+
 def raises_on(*bad: int) -> Callable:
     def spoil(reds: list[int], raw: np.ndarray) -> np.ndarray:
         if set(bad) & set(reds):
@@ -49,7 +53,7 @@ def replaces(bad: int, value: float) -> Callable:
 
 def test_a_clean_batch_is_one_call() -> None:
     fake = Fake()
-    raw, problems = score_rows(fake, ["p"] * 5, images(5))
+    raw, problems = rows_of(fake, ["p"] * 5, images(5))
     assert raw.tolist() == [0, 1, 2, 3, 4]
     assert raw.dtype == np.float32
     assert problems == {}
@@ -71,7 +75,7 @@ def test_a_clean_batch_is_one_call() -> None:
 )
 def test_the_bad_row_is_found_and_the_others_are_scored(spoil: Callable, reason: str) -> None:
     with np.errstate(over="ignore"):
-        raw, problems = score_rows(Fake(spoil), ["p"] * 8, images(8))
+        raw, problems = rows_of(Fake(spoil), ["p"] * 8, images(8))
     assert {row: problem.reason for row, problem in problems.items()} == {5: reason}
     assert np.isnan(raw[5])
     assert np.delete(raw, 5).tolist() == [0, 1, 2, 3, 4, 6, 7]
@@ -79,13 +83,13 @@ def test_the_bad_row_is_found_and_the_others_are_scored(spoil: Callable, reason:
 
 def test_isolating_one_row_of_64_takes_two_calls_a_halving() -> None:
     fake = Fake(raises_on(17))
-    _, problems = score_rows(fake, ["p"] * 64, images(64))
+    _, problems = rows_of(fake, ["p"] * 64, images(64))
     assert list(problems) == [17]
     assert len(fake.sizes) == 1 + 2 * 6
 
 
 def test_several_bad_rows() -> None:
-    raw, problems = score_rows(Fake(raises_on(0, 3, 6)), ["p"] * 7, images(7))
+    raw, problems = rows_of(Fake(raises_on(0, 3, 6)), ["p"] * 7, images(7))
     assert sorted(problems) == [0, 3, 6]
     assert np.isnan(raw).tolist() == [True, False, False, True, False, False, True]
     assert problems[3].detail == "RuntimeError: a red rag"
@@ -96,7 +100,7 @@ def test_a_user_error_is_about_the_scorer_and_passes_through() -> None:
         raise UserError("weights.bin: no such file")
 
     with pytest.raises(UserError, match=r"weights\.bin"):
-        score_rows(Fake(spoil), ["p"] * 4, images(4))
+        rows_of(Fake(spoil), ["p"] * 4, images(4))
 
 
 def test_ctrl_c_is_not_taken_for_a_bad_row() -> None:
@@ -104,7 +108,7 @@ def test_ctrl_c_is_not_taken_for_a_bad_row() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_rows(Fake(spoil), ["p"] * 4, images(4))
+        rows_of(Fake(spoil), ["p"] * 4, images(4))
 
 
 def test_score_batch_keeps_the_order_whatever_the_batch_size() -> None:

@@ -1,115 +1,167 @@
-"""Every distinct (image, prompt) of a data folder scored once: sharded, resumable, bad rows set aside."""
+"""Every distinct (image, prompt) of a data folder scored once: in blocks, by several workers, bad rows set aside."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import clear_temporaries, locked, read_json
-from tastemaker.base.progress import bar
 from tastemaker.base.summary import fingerprint, finish
-from tastemaker.data.store import ImageStore
 from tastemaker.score.batches import score_batch
-from tastemaker.score.judging import judge
+from tastemaker.score.blocks import Job, blocks_of
+from tastemaker.score.executors import Executor, executor
+from tastemaker.score.ledger import collect, done_rows
+from tastemaker.score.meter import Meter
 from tastemaker.score.scorer import Scorer
-from tastemaker.score.scores import (
-    NAME,
-    Key,
-    Scores,
-    find_scorer,
-    read_scores,
-    scores_folder,
-    write_quarantine,
-    write_scores,
-)
-from tastemaker.score.shards import Row, read_shards, write_shard
-from tastemaker.score.work import Work, comparisons_sha, keys, shards, wanted, without
+from tastemaker.score.scores import NAME, Scores, find_scorer, read_scores, scores_folder
+from tastemaker.score.work import Work, comparisons_sha, wanted
 
-__all__ = ["Scores", "find_scorer", "read_scores", "score", "score_batch"]
+__all__ = ["Scores", "find_scorer", "read_scores", "score", "score_all", "score_batch"]
 
 
-def score(data: Path, scorer: Scorer, *, shard_rows: int = 1024, batch_size: int = 64) -> dict[str, Any]:
-    """Score every distinct (image, prompt) of ``data`` into `data/scores/<scorer id>`; returns the summary.
+@dataclass(frozen=True)
+class Settings:
+    """How a run is carried out; none of it changes a score, but for the last bit where a batch has another shape."""
 
-    A run that was killed goes on where it stopped and repeats at most one shard of ``shard_rows`` rows; its
-    `scores.parquet` is equal byte for byte to an uninterrupted run's. Further comparisons cost their own rows only.
-    Rows that cannot be scored stand in `quarantine.jsonl` and are counted as ``quarantined``.
+    shard_rows: int = 1024
+    """Rows written at a time: a killed run repeats at most so many for each worker, and one image's."""
+    batch_size: int = 64
+    """Images and rows given to a scorer at a time."""
+    keep_embeddings: bool = False
+    retry: bool = False
+    """Score again what an earlier run put into quarantine."""
+    price: float | None = None
+    """Of one worker for an hour."""
+
+    def __post_init__(self) -> None:
+        for name in ("shard_rows", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
+        if self.price is not None and not 0 <= self.price < float("inf"):
+            raise UserError(f"--price {self.price}: what one worker costs an hour, 0 or more")
+
+
+def score(data: Path, scorer: Scorer, **settings: Any) -> dict[str, Any]:
+    """`score_all` for one scorer and the fields of `Settings`; returns its summary."""
+    return score_all(data, [scorer], Settings(**settings))[0]
+
+
+def score_all(
+    data: Path, scorers: Sequence[Scorer], settings: Settings | None = None, by: Executor | None = None
+) -> list[dict[str, Any]]:
+    """Score every distinct (image, prompt) of ``data`` into `data/scores/<scorer id>`; returns a summary a scorer.
+
+    An image is read and decoded once for all ``scorers``, and seen once by each of their trunks. ``by`` carries it out
+    (`executors`; one local process unless given). A run that was killed goes on where it stopped, and its
+    `scores.parquet` is equal byte for byte to an uninterrupted run's, whatever carried out either. Further comparisons
+    cost their own rows only. Rows that cannot be scored stand in `quarantine.jsonl` and are counted as ``quarantined``.
     """
     started = time.monotonic()
-    _positive(shard_rows=shard_rows, batch_size=batch_size)
-    mark = fingerprint(scorer=scorer.id, calibration=scorer.calibration, comparisons=comparisons_sha(data))
-    folder = scores_folder(data, scorer.id)
-    with locked(folder):
-        clear_temporaries(folder)
-        summary = _finished(folder, mark)
-        if summary is not None:
-            return summary
-        work = wanted(data)
-        reused = _score_missing(data, scorer, folder, work, shard_rows, batch_size)
-        facts = _collect(folder, scorer, keys(work))
-        return finish(
-            folder, "score", started, scorer=scorer.id, images=len(work), **facts, reused=reused, fingerprint=mark
-        )
-
-
-def _score_missing(data: Path, scorer: Scorer, folder: Path, work: Work, shard_rows: int, batch_size: int) -> int:
-    """Score what no shard holds yet; returns how many rows were there already."""
-    ledger = read_shards(folder)
-    missing = without(work, set(_keys(ledger)))
-    trusted = ledger["raw"].null_count < len(ledger)
-    total = sum(map(len, missing.values()))
-    store = ImageStore(data)
-    nothing: tuple[Row, ...] = ()
-    with bar(nothing, f"scoring with {scorer.id}", total=total, unit="row") as progress:
-        for shard in shards(missing, shard_rows):
-            rows = judge(scorer, store, shard, batch_size, trusted=trusted, tick=progress.update)
-            write_shard(folder, rows)
-            trusted = trusted or any(row.raw is not None for row in rows)
-    return sum(map(len, work.values())) - total
-
-
-def _collect(folder: Path, scorer: Scorer, rows: set[Key]) -> dict[str, Any]:
-    """From the shards to `scores.parquet` and `quarantine.jsonl`; rows that are not asked for any more stay behind."""
-    ledger = read_shards(folder)
-    ledger = ledger.filter(pa.array([key in rows for key in _keys(ledger)], pa.bool_()))
-    scored, failed = ledger.filter(pc.is_valid(ledger["raw"])), ledger.filter(pc.is_null(ledger["raw"]))
-    if not len(scored):
-        raise UserError(f"{folder}: none of {len(rows)} rows could be scored, the first: {failed['detail'][0].as_py()}")
-    failed = failed.drop_columns("raw").sort_by([("sha", "ascending"), ("prompt_sha", "ascending")])
-    write_quarantine(folder / "quarantine.jsonl", failed.to_pylist())
-    write_scores(folder / NAME, scorer.id, scorer.calibration, scored)
-    return {
-        "rows": len(rows),
-        "scored": len(scored),
-        "quarantined": len(failed),
-        "reasons": dict(sorted(Counter(failed["reason"].to_pylist()).items())),
-        "raw_mean": pc.mean(scored["raw"]).as_py(),
-        "raw_std": pc.stddev(scored["raw"]).as_py(),
-        "raw_min": pc.min(scored["raw"]).as_py(),
-        "raw_max": pc.max(scored["raw"]).as_py(),
+    settings, by = settings or Settings(), by or executor("local")
+    _distinct(scorers)
+    marks = {
+        one.id: fingerprint(scorer=one.id, calibration=one.calibration, comparisons=comparisons_sha(data))
+        for one in scorers
     }
+    folders = {one.id: scores_folder(data, one.id) for one in scorers}
+    try:
+        with _held(folders, by):
+            open_ones = [one for one in scorers if not _finished(folders[one.id], marks[one.id], settings.retry)]
+            if open_ones:
+                _carry_out(data, open_ones, folders, marks, settings, by, started)
+    finally:
+        by.close()
+    return [read_json(folder / "summary.json") for folder in folders.values()]
 
 
-def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
-    """The summary of a run over the same comparisons. Other comparisons are no mistake: their rows are added."""
+def _carry_out(
+    data: Path,
+    scorers: Sequence[Scorer],
+    folders: Mapping[str, Path],
+    marks: Mapping[str, str],
+    settings: Settings,
+    by: Executor,
+    started: float,
+) -> None:
+    work = wanted(data)
+    known = {one.id: done_rows(folders[one.id], work, retry=settings.retry) for one in scorers}
+    done = {name: rows for name, (rows, _) in known.items()}
+    trusted = frozenset(name for name, (_, trusted) in known.items() if trusted)
+    job = _job(data, scorers, folders, work, settings, trusted)
+    by.meet()  # what is done is known to all before anybody adds to it
+    figures = _score_missing(job, work, done, settings, by)
+    by.meet()
+    if by.main:
+        for one in scorers:
+            facts = collect(folders[one.id], one, work) | _truncated(one, work)
+            counts = {"scorer": one.id, "images": len(work.images), **facts, "reused": int(done[one.id].sum())}
+            finish(folders[one.id], "score", started, **counts, **figures, fingerprint=marks[one.id])
+    by.meet()
+
+
+def _job(
+    data: Path,
+    scorers: Sequence[Scorer],
+    folders: Mapping[str, Path],
+    work: Work,
+    settings: Settings,
+    trusted: frozenset[str],
+) -> Job:
+    prompt_shas = work.prompt_shas.to_pylist()
+    own = {one.id: folders[one.id] for one in scorers}
+    keep = settings.keep_embeddings
+    return Job(data, own, scorers, work.prompts, prompt_shas, settings.batch_size, trusted, keep)
+
+
+def _score_missing(
+    job: Job, work: Work, done: Mapping[str, np.ndarray], settings: Settings, by: Executor
+) -> dict[str, float]:
+    """Score what no shard holds yet; returns the run's pace."""
+    share = list(by.share(blocks_of(work, settings.shard_rows, done)))
+    what = f"scoring with {', '.join(job.folders)}"
+    with Meter(what, sum(block.rows for block in share), by.workers, settings.price) as meter:
+        if share:
+            by.run(job, share, meter)
+    return meter.figures() if share else {}
+
+
+@contextmanager
+def _held(folders: Mapping[str, Path], by: Executor) -> Iterator[None]:
+    """The scorers' folders, for this run alone; what a killed run left half-written is gone."""
+    with ExitStack() as held:
+        if by.main:
+            for folder in sorted(set(folders.values())):
+                held.enter_context(locked(folder))
+                clear_temporaries(folder)
+        by.meet()
+        yield
+
+
+def _finished(folder: Path, mark: str, retry: bool) -> bool:
+    """Whether a run over the same comparisons is done. Other comparisons are no mistake: their rows are added."""
     path = folder / "summary.json"
     if not path.exists() or not (folder / NAME).exists():
-        return None
+        return False
     summary: dict[str, Any] = read_json(path)
-    return summary if summary.get("fingerprint") == mark else None
+    return summary.get("fingerprint") == mark and not (retry and summary["quarantined"])
 
 
-def _positive(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise UserError(f"--{name.replace('_', '-')} {number}: must be at least 1")
+def _truncated(scorer: Scorer, work: Work) -> dict[str, int]:
+    """How many prompts are longer than the scorer reads, where it can tell."""
+    count = getattr(scorer, "truncated", None)
+    return {} if count is None else {"truncated_prompts": int(count(work.prompts))}
 
 
-def _keys(ledger: pa.Table) -> list[Key]:
-    return list(zip(ledger["sha"].to_pylist(), ledger["prompt_sha"].to_pylist(), strict=True))
+def _distinct(scorers: Sequence[Scorer]) -> None:
+    if not scorers:
+        raise UserError("--scorer: give at least one")
+    names = [one.id for one in scorers]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"--scorer: {twice[0]} stands there twice")

@@ -7,9 +7,8 @@ space it compares. A model opts in by deriving from `ThroughPixels` or `ThroughT
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,38 +85,18 @@ class EmbeddingScorer(Scorer, Protocol):
         """Raw scores, float32 [n], of embeddings [n, D]; ``prompts`` is None for a scorer that reads none."""
 
 
-class ThroughPixels(ABC):
+class ThroughPixels:
     """Gives a `PixelScorer` its `score`."""
 
-    @property
-    @abstractmethod
-    def transform(self) -> Transform:
-        """How it wants its pixels."""
-
-    @abstractmethod
-    def score_pixels(self, prompts: Sequence[str], pixels: np.ndarray) -> np.ndarray:
-        """Raw scores, float32 [n], of n prompts and transformed pixels [n, 3, H, W]."""
-
-    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
+    def score(self: PixelScorer, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
         """Raw scores, float32 [n], of n RGB images for their n prompts."""
         return self.score_pixels(prompts, transformed(self.transform, images))
 
 
-class ThroughTrunk(ABC):
+class ThroughTrunk:
     """Gives an `EmbeddingScorer` its `score`."""
 
-    uses_prompt: ClassVar[bool] = True
-
-    @property
-    @abstractmethod
-    def trunk(self) -> Trunk:
-        """In whose space it compares."""
-
-    @abstractmethod
-    def head(self, images: np.ndarray, prompts: np.ndarray | None) -> np.ndarray:
-        """Raw scores, float32 [n], of embeddings [n, D]; ``prompts`` is None for a scorer that reads none."""
-
-    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
+    def score(self: EmbeddingScorer, prompts: Sequence[str], images: Sequence[Image]) -> np.ndarray:
         """Raw scores, float32 [n], of n RGB images for their n prompts."""
         seen = self.trunk.images(transformed(self.trunk.transform, images))
         return self.head(seen, self.trunk.prompts(prompts) if self.uses_prompt else None)

@@ -1,0 +1,141 @@
+"""Ray Data: images are decoded on CPU workers, models run in GPU actors, on one machine or on a cluster.
+
+What flows is one batch of images, so a decoded block never lies in memory as a whole. The driver puts the batches of a
+block together in their order and writes it, as any other executor does. `pip install tastemaker[ray]`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tastemaker.base.errors import UserError
+from tastemaker.score.blocks import Block, Job
+from tastemaker.score.executors import Tick
+from tastemaker.score.view import View
+from tastemaker.score.worker import Answers, Eyes, Judge, write
+
+IN_FLIGHT = 64
+"""Blocks given to Ray at a time, so that the plan of a million rows is not one list."""
+Item = dict[str, Any]
+
+
+class RayData:
+    """A Ray cluster: the one at RAY_ADDRESS, or one of this machine's own."""
+
+    main = True
+
+    def __init__(self, workers: int | None = None) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise UserError("--executor ray: Ray is not installed; pip install 'tastemaker[ray]'") from None
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR", runtime_env=_environment())
+        self._ray = ray
+        self._gpus = int(ray.cluster_resources().get("GPU", 0))
+        self.workers = workers or self._gpus or 1
+        ray.data.DataContext.get_current().enable_progress_bars = False
+
+    def meet(self) -> None:
+        """Ray's processes are not this run's."""
+
+    def share(self, blocks: Iterable[Block]) -> Iterable[Block]:
+        """All of them."""
+        return blocks
+
+    def close(self) -> None:
+        """Let go of the cluster."""
+        self._ray.shutdown()
+
+    def run(self, job: Job, blocks: Iterable[Block], tick: Tick) -> None:
+        """Carry out ``blocks``, `IN_FLIGHT` at a time."""
+        trusted = set(job.trusted)
+        waiting: list[Block] = []
+        for block in blocks:
+            waiting.append(block)
+            if len(waiting) == IN_FLIGHT:
+                self._carry_out(job, waiting, trusted, tick)
+                waiting = []
+        if waiting:
+            self._carry_out(job, waiting, trusted, tick)
+
+    def _carry_out(self, job: Job, blocks: list[Block], trusted: set[str], tick: Tick) -> None:
+        """Write each block when all of its batches are there."""
+        by_number = {block.number: block for block in blocks}
+        known: dict[int, dict[int, Answers]] = {number: {} for number in by_number}
+        for number, place, answers in self._answers(job, blocks):
+            parts = known[number]
+            parts[place] = answers
+            tick(sum(map(len, answers.rows.values())))
+            if len(parts) == len(list(by_number[number].batches(job.batch_size))):
+                trusted |= write(job, _joined(parts), trusted)
+                del known[number]
+
+    def _answers(self, job: Job, blocks: list[Block]) -> Iterator[tuple[int, int, Answers]]:
+        sent = self._ray.put(job)
+        items = [
+            {"block": block, "place": place, "shas": list(shas)}
+            for block in blocks
+            for place, shas in enumerate(block.batches(job.batch_size))
+        ]
+        gpu = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
+        seen = self._ray.data.from_items(items).map(Look, fn_constructor_args=(sent,), concurrency=self.workers)
+        judged = seen.map(Ask, fn_constructor_args=(sent,), concurrency=self.workers, **gpu)
+        for item in judged.iter_rows():
+            yield item["number"], item["place"], item["answers"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """One value to Ray, not a column of several."""
+
+    views: list[View]
+
+
+class Look:
+    """The CPU stage: decode and transform a batch of images."""
+
+    def __init__(self, sent: Any) -> None:
+        self._eyes = Eyes(_job(sent))
+
+    def __call__(self, item: Item) -> Item:
+        """Add the views of the item's images."""
+        return {"block": item["block"], "place": item["place"], "views": Views(self._eyes.look(item["shas"]))}
+
+
+class Ask:
+    """The GPU stage: ask the scorers."""
+
+    def __init__(self, sent: Any) -> None:
+        self._judge = Judge(_job(sent))
+
+    def __call__(self, item: Item) -> Item:
+        """The answers to a batch."""
+        block: Block = item["block"]
+        answers = self._judge.answer(block, item["views"].views)
+        return {"number": block.number, "place": item["place"], "answers": answers}
+
+
+def _job(sent: Any) -> Job:
+    import ray
+
+    job: Job = ray.get(sent)
+    return job
+
+
+def _joined(parts: dict[int, Answers]) -> Answers:
+    whole = Answers()
+    for place in sorted(parts):
+        whole.add(parts[place])
+    return whole
+
+
+def _environment() -> dict[str, Any]:
+    """Ray gives its workers one thread each: another number of threads than the driver's may change the last bit."""
+    import torch
+
+    threads = os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    return {"env_vars": {"OMP_NUM_THREADS": threads}}
