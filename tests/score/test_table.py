@@ -40,7 +40,7 @@ def test_options_arrive_with_their_types() -> None:
     ("spec", "message"),
     [
         ("jpeg-sizes", "scorer 'jpeg-sizes' is unknown, did you mean 'jpeg-size'?"),
-        ("zzz", "scorer 'zzz' is unknown; known: jpeg-size"),
+        ("zzz", "scorer 'zzz' is unknown; known: aesthetic"),
         ("jpeg-size:qualty=80", "scorer 'jpeg-size': option 'qualty' is unknown, did you mean 'quality'?"),
         ("jpeg-size:quality=high", "scorer 'jpeg-size': quality=high: Input should be a valid integer"),
         ("jpeg-size:prefer=big", "scorer 'jpeg-size': prefer=big: Input should be 'large' or 'small'"),

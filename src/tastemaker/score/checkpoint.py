@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,12 +71,13 @@ def read_tensors(scorer: str, path: Path) -> dict[str, Tensor]:
     try:
         found = _read(path)
     except Exception as error:  # unpicklers, zip and safetensors readers raise almost anything on other files
-        raise UserError(f"{scorer}: {path}: not readable as weights ({_one_line(error)})") from None
+        hint = "give a state dict, from torch.save or as safetensors"
+        raise UserError(f"{scorer}: {path}: not readable as weights ({_one_line(error)}); {hint}") from None
     for key in ("state_dict", "model"):
         found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
     tensors = {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
     if not tensors or not all(hasattr(value, "float") for value in tensors.values()):
-        raise UserError(f"{scorer}: {path}: holds no state dict")
+        raise UserError(f"{scorer}: {path}: holds no state dict; give the weights of one model, by name")
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
@@ -93,12 +96,28 @@ def _from_hub(scorer: str, checkpoint: str, fetch: Callable[[str, str | None], s
     if not match:
         raise UserError(f"{scorer}: {checkpoint}: no such file or folder; give a path or a hub id (owner/name)")
     try:
-        return Path(fetch(match["repo"], match["revision"]))
+        with _bars_on_terminals_only():
+            return Path(fetch(match["repo"], match["revision"]))
     except Exception as error:  # the client raises its own, requests' and the socket's errors
         raise UserError(
             f"{scorer}: {checkpoint}: no such file or folder, and the hub does not give it ({_one_line(error)}); "
             "download it yourself and give its path"
         ) from None
+
+
+@contextlib.contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """The client draws its bars into log files too, even for what it has already."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    quiet = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    if quiet:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if quiet:
+            enable_progress_bars()
 
 
 def _one_line(error: Exception) -> str:
