@@ -18,7 +18,7 @@ demo: .venv/installed
 test: .venv/installed-dev lint
 	$(PYTEST) -m "not slow and not gpu and not network and not browser and not extras"
 
-test-all: test chromium .venv/extras
+test-all: test chromium .venv/extras .venv/installed-ray
 	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network and not extras" --timeout 3600
 	PYTHONPATH=.venv/extras $(PYTEST) -m "extras and not gpu" --timeout 3600
 
@@ -55,6 +55,11 @@ chromium:
 .venv/extras: .venv/installed-dev
 	@echo "installing the optional optimizers"
 	@$(PIP) --no-deps --upgrade --target $@ bitsandbytes torchao
+	@touch $@
+
+.venv/installed-ray: .venv/installed-dev
+	@echo "installing Ray"
+	@$(PIP) -e '.[dev,ray]'
 	@touch $@
 
 clean:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.clip import save_open_clip, save_transformers
 from support.documents import commands, section
 from support.models import save_tiny_sd
 from support.pictures import write_noise_pairs
@@ -64,6 +65,8 @@ def prepare_readme() -> None:
     shutil.copytree(ROOT / "recipes", "recipes")
     write_noise_pairs(Path("pickapic"))
     save_tiny_sd(Path("sd15"))
+    save_open_clip(Path("hps"), "HPS_v2.1_compressed.pt")
+    save_transformers(Path("clip"))
     Path("prompts.txt").write_text("a red fox\n雪の中の猫 🐈\na red fox\n", encoding="utf-8")
 
 
@@ -76,6 +79,9 @@ README = Page(
         "yuvalkirstain/pickapic_v2": "pickapic",
         "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd15",
         "51200": "12",
+        "pickscore": "pickscore:checkpoint=clip,tokenizer=clip",
+        "hpsv2.1": "hpsv2.1:checkpoint=hps,tokenizer=hps,config=hps/config.json",
+        "clip": "clip:checkpoint=clip",
     },
     more={"check": SMALLER, "train": SMALLER, "generate": ("--steps", "2")},
     prepare=prepare_readme,

@@ -1,4 +1,4 @@
-"""All scorers that the command line knows: the library's and the small world's."""
+"""All scorers that the command line knows: the library's, the small world's, and those of other installed packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def table() -> dict[str, str]:
-    """Name → ``module:Class`` of every scorer."""
+    """Name → ``module:Class`` of every scorer of this package."""
     from tastemaker.score.table import SCORERS
     from tastemaker.world.table import SCORERS as WORLD
 
@@ -19,8 +19,10 @@ def table() -> dict[str, str]:
 def build(spec: str) -> Scorer:
     """The scorer that ``spec`` (``name:option=value,…``) names; raises `UserError` when there is none."""
     from tastemaker.score import table as tables
+    from tastemaker.score.entry_points import installed
 
-    return tables.build(spec, table())
+    own = table()
+    return tables.build(spec, own, installed(own))
 
 
 def scorer_id(spec: str) -> str:

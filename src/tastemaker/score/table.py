@@ -12,9 +12,17 @@ from typing import Any, cast, get_type_hints
 
 from tastemaker.base.config import closest
 from tastemaker.base.errors import UserError
+from tastemaker.score.entry_points import check, load
 from tastemaker.score.scorer import Scorer
 
-SCORERS: dict[str, str] = {"jpeg-size": "tastemaker.score.models.jpeg_size:JpegSize"}
+SCORERS: dict[str, str] = {
+    "aesthetic": "tastemaker.score.models.aesthetic:Aesthetic",
+    "clip": "tastemaker.score.models.clip_score:ClipScore",
+    "hpsv2": "tastemaker.score.models.hpsv2:HPSv2",
+    "hpsv2.1": "tastemaker.score.models.hpsv2:HPSv21",
+    "jpeg-size": "tastemaker.score.models.jpeg_size:JpegSize",
+    "pickscore": "tastemaker.score.models.pickscore:PickScore",
+}
 """Name → ``module:Class``; imported when its scorer is built, the constructor's arguments are the options."""
 
 
@@ -32,15 +40,23 @@ def parse(spec: str) -> tuple[str, dict[str, str]]:
     return name, options
 
 
-def build(spec: str, table: Mapping[str, str] = SCORERS) -> Scorer:
-    """The scorer that ``spec`` names in ``table``; raises `UserError` for a name, option or value that does not fit."""
+def build(spec: str, table: Mapping[str, str] = SCORERS, others: Mapping[str, str] | None = None) -> Scorer:
+    """The scorer that ``spec`` names in ``table``, or in ``others`` (`entry_points.installed`), whose code is not ours.
+
+    Raises `UserError` for a name, option or value that does not fit, and for another's class that is no scorer.
+    """
     name, options = parse(spec)
+    if others and name in others:
+        return check(name, _made(name, load(name, others[name]), options))
     if name not in table:
-        raise UserError(f"scorer {name!r} is unknown{closest(name, sorted(table))}")
+        raise UserError(f"scorer {name!r} is unknown{closest(name, sorted([*table, *(others or ())]))}")
     module, _, cls_name = table[name].partition(":")
-    cls = getattr(importlib.import_module(module), cls_name)
+    return cast(Scorer, _made(name, getattr(importlib.import_module(module), cls_name), options))
+
+
+def _made(name: str, cls: Any, options: Mapping[str, str]) -> Any:
     types = _options(cls)
-    return cast(Scorer, cls(**{key: _value(name, types, key, text) for key, text in options.items()}))
+    return cls(**{key: _value(name, types, key, text) for key, text in options.items()})
 
 
 def _options(cls: Any) -> dict[str, Any]:

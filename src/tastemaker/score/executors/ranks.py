@@ -27,7 +27,9 @@ class Ranks:
 
     def __init__(self, workers: int | None = None) -> None:
         if "RANK" not in os.environ:
-            raise UserError("--executor torchrun: start it with torchrun --nproc_per_node N -m tastemaker score …")
+            raise UserError(
+                "--executor torchrun: start it with torchrun --nproc_per_node N -m tastemaker.cli.app score …"
+            )
         self._rank, self.workers = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         if workers not in (None, self.workers):
             raise UserError(f"--workers {workers}: torchrun has started {self.workers}; leave --workers out")

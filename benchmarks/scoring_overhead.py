@@ -1,0 +1,99 @@
+"""What a scoring run costs beyond the bare model and the bare decode, and how its time grows with distinct images.
+
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/scoring_overhead.py
+
+A random CLIP of ViT-B/32's size, JPEGs of 512², batches of 32. Rounds alternate between the run and the bare loop
+(decode, transform, encode, write nothing); CPU seconds of the whole process, the median of the paired ratios.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
+
+from tastemaker.base.draw import numbers
+from tastemaker.base.files import sha256_bytes
+from tastemaker.data.comparison import Comparison
+from tastemaker.data.images import decode
+from tastemaker.data.store import write_comparisons, write_images
+from tastemaker.score.models.clip_score import ClipScore
+from tastemaker.score.runner import score
+from tastemaker.score.scorer import transformed
+from tastemaker.score.scores import FOLDER
+from tastemaker.world.assets import SCORER
+
+IMAGES, BATCH, ROUNDS = 128, 32, 5
+
+
+def jpeg(number: int) -> bytes:
+    coarse = numbers("benchmark", number).random((40, 40, 3)) * 255
+    file = io.BytesIO()
+    Image.fromarray(coarse.astype(np.uint8)).resize((512, 512), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def data_of(folder: Path, images: list[bytes], repeats: int) -> Path:
+    """Each image is in ``repeats`` comparisons, with one prompt."""
+    shas = [sha256_bytes(image) for image in images]
+    rows = [
+        Comparison(f"{step}-{place}", "a photo", shas[place], shas[place - step], "a")
+        for step in range(1, repeats + 1)
+        for place in range(len(shas))
+    ]
+    write_images(folder, images)
+    write_comparisons(folder, rows)
+    return folder
+
+
+def bare(scorer: ClipScore, images: list[bytes]) -> float:
+    began = time.process_time()
+    prompt = scorer.trunk.prompts(["a photo"])
+    for start in range(0, len(images), BATCH):
+        shown = transformed(scorer.trunk.transform, [decode(image) for image in images[start : start + BATCH]])
+        scorer.head(scorer.trunk.images(shown), np.repeat(prompt, len(shown), 0))
+    return time.process_time() - began
+
+
+def run(scorer: ClipScore, data: Path) -> float:
+    shutil.rmtree(data / FOLDER, ignore_errors=True)
+    began = time.process_time()
+    score(data, scorer, batch_size=BATCH)
+    return time.process_time() - began
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(0)
+        CLIPModel(CLIPConfig()).save_pretrained(folder / "clip")
+        images = [jpeg(number) for number in range(IMAGES)]
+        once = data_of(folder / "once", images, repeats=1)
+        often = data_of(folder / "often", images, repeats=8)
+        half = data_of(folder / "half", images[: IMAGES // 2], repeats=1)
+        scorer = ClipScore(checkpoint=str(folder / "clip"), tokenizer=str(SCORER))
+        run(scorer, half)  # loads weights, warms caches
+        rounds = [
+            (bare(scorer, images), run(scorer, once), run(scorer, often), run(scorer, half)) for _ in range(ROUNDS)
+        ]
+        print(f"bare model and decode   {statistics.median(row[0] for row in rounds):6.2f} s CPU for {IMAGES} images")
+        print(f"the run                 {ratio(rounds, 1, 0):6.3f} of it")
+        print(f"8 times the comparisons {ratio(rounds, 2, 1):6.3f} of the run")
+        print(f"half the images         {ratio(rounds, 3, 1):6.3f} of the run")
+
+
+def ratio(rounds: list[tuple[float, ...]], part: int, whole: int) -> float:
+    return statistics.median(row[part] / row[whole] for row in rounds)
+
+
+if __name__ == "__main__":
+    main()
