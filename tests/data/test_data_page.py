@@ -6,15 +6,17 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tastemaker.data import images, prompts, store
 from tastemaker.data.comparison import parse_label, parse_verdict
 from tastemaker.data.images import FORMATS
-from tastemaker.data.readers import files, folder
+from tastemaker.data.readers import KINDS, files, folder, hpdv2, hpdv3, imagereward
+from tastemaker.data.readers.row import Problem
 
-FIELDS = {"image_a", "image_b", "image_bytes", "label_0", "prompt_sha"}
+FIELDS = {"image_a", "image_b", "image_bytes", "image_path", "label_0", "prompt_id", "prompt_sha"}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,33 @@ def test_verdict_forms(page: str) -> None:
     row = page.partition("| liked | disliked |")[2].splitlines()[2]
     cells = [re.findall(r"`(.*?)`", cell) for cell in row.strip("|").split("|")]
     assert [{parse_verdict(form) for form in cell} for cell in cells[:2]] == [{"liked"}, {"disliked"}]
+
+
+def test_every_format_has_a_row_and_a_section(page: str) -> None:
+    table = page.partition("| `--format` |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(KINDS)
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-")
+        for line in re.findall(r"^## (.*)$", page, re.MULTILINE)
+    }
+    assert set(re.findall(r"\(#([\w-]+)\)", page)) <= headings
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "labels"),
+    [
+        ("HPDv2", hpdv2, ["a", "a", "a", "a"]),
+        ("HPDv3", hpdv3, ["a"]),
+        ("ImageReward", imagereward, ["a", "a", "tie"]),
+    ],
+)
+def test_example_lists_are_read(page: str, title: str, kind: Any, labels: list[str]) -> None:
+    """The second of ImageReward's lists has one image, which is no pair yet."""
+    section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    items = [json.loads(line)[0] for line in re.findall(r"^\[\{.*\}\]$", section, re.MULTILINE)]
+    assert all(map(kind._fits, items))
+    pairs = [kind._pairs(item) for item in items]
+    assert [pair.said.label for some in pairs if not isinstance(some, Problem) for pair in some] == labels
 
 
 def test_example_rows_are_read(page: str) -> None:

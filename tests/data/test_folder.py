@@ -186,7 +186,7 @@ def test_tables_without_the_fields(folder: Path, name: str, text: str, message: 
 
 
 def test_which_table(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"no \*\.parquet, \*\.jsonl or \*\.csv in this folder"):
+    with pytest.raises(UserError, match=r"in: nothing in it looks like pickapic, .* or d3po; name one with --format"):
         run(folder)
     with pytest.raises(UserError, match=r"needs one \*\.jsonl or \*\.csv, found none"):
         run(folder, format="folder")
@@ -197,9 +197,9 @@ def test_which_table(folder: Path) -> None:
     import_data(str(folder / "other.csv"), folder.parent / "data")
     assert read_comparisons(folder.parent / "data")[0].source == "other.csv"
     (folder / "more.parquet").touch()
-    with pytest.raises(UserError, match="holds tables and Parquet files; say --format"):
+    with pytest.raises(UserError, match="may be pickapic or folder; say which with --format"):
         run(folder)
-    with pytest.raises(UserError, match="--split is for Pick-a-Pic"):
+    with pytest.raises(UserError, match="in: --split means nothing here; leave it out"):
         run(folder, format="folder", split="train")
 
 

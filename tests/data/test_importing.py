@@ -46,7 +46,7 @@ def test_repeats_confirmations_and_contradictions(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_a_row_is_written_down(tmp_path: Path) -> None:
-    summary = run(tmp_path, [row(" ", truncated(), b"junk", 0.3), row("p", truncated(), X), row("p", X, Y)])
+    summary = run(tmp_path, [row(" ", truncated(), b"junk", 1.3), row("p", truncated(), X), row("p", X, Y)])
     assert reasons(tmp_path / "data") == [
         (0, "prompt_empty"),
         (0, "image_damaged"),
@@ -156,15 +156,15 @@ def test_an_unfinished_import_of_something_else(tmp_path: Path, monkeypatch: pyt
         raise UserError("in.parquet: damaged after row 2")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pickapic, "_prompt", lambda cell, _: break_off() if cell == b"p2" else cell.decode())
+        patch.setattr(pickapic, "text_cell", lambda cell, _: break_off() if cell == b"p2" else cell.decode())
         with pytest.raises(UserError, match="damaged after row 2"):
             run(tmp_path, rows)
     assert not (tmp_path / "data" / "summary.json").exists()
     with pytest.raises(UserError, match="holds an unfinished import of other inputs"):
         import_data(str(write_pickapic(tmp_path / "other.parquet", rows[:1])), tmp_path / "data")
     read: list[bytes] = []
-    prompt = pickapic._prompt
-    monkeypatch.setattr(pickapic, "_prompt", lambda *cell: read.append(cell[0]) or prompt(*cell))
+    prompt = pickapic.text_cell
+    monkeypatch.setattr(pickapic, "text_cell", lambda *cell: read.append(cell[0]) or prompt(*cell))
     assert run(tmp_path, rows)["pairs"] == 4
     assert read == [b"p2", b"p3"], "what was done is not read again"
 

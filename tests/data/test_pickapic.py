@@ -13,7 +13,7 @@ from support.pictures import SCHEMA, jpeg, reasons, row, write_pickapic
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_bytes
 from tastemaker.data.importing import import_data
-from tastemaker.data.readers import pickapic
+from tastemaker.data.readers import parquet
 from tastemaker.data.store import ImageStore, read_comparisons
 
 X, Y, Z = jpeg(1), jpeg(2), jpeg(3)
@@ -34,7 +34,7 @@ def test_columns(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_verdict(tmp_path: Path) -> None:
-    rows = [row("p", X, Y, 1.0, has_label=False), row("p", X, Y, None), row("p", X, Y, math.nan), row("p", X, Y, 0.7)]
+    rows = [row("p", X, Y, 1.0, has_label=False), row("p", X, Y, None), row("p", X, Y, math.nan), row("p", X, Y, 1.7)]
     write_pickapic(tmp_path / "in.parquet", [*rows, row("p", X, Y, 1.0, has_label=None)])
     summary = import_data(str(tmp_path / "in.parquet"), tmp_path / "data")
     assert reasons(tmp_path / "data") == [(0, "unlabelled"), (1, "unlabelled"), (2, "unlabelled"), (3, "label_unknown")]
@@ -100,7 +100,7 @@ def test_row_groups_and_batches_change_nothing(tmp_path: Path, monkeypatch: pyte
     rows = [row(f"p{i}", jpeg(i), jpeg(100 + i)) for i in range(20)]
     whole = write_pickapic(tmp_path / "one" / "in.parquet", rows)
     import_data(str(whole), tmp_path / "data1")
-    monkeypatch.setattr(pickapic, "BATCH_BYTES", 2000)
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 2000)
     groups = write_pickapic(tmp_path / "two" / "in.parquet", rows, row_group_size=7)
     import_data(str(groups), tmp_path / "data2")
     assert read_comparisons(tmp_path / "data1") == read_comparisons(tmp_path / "data2")

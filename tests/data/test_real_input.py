@@ -99,25 +99,32 @@ def test_the_largest_images_that_are_read(tmp_path: Path) -> None:
 def test_a_row_group_as_large_as_those_of_pick_a_pic(tmp_path: Path) -> None:
     """1000 rows a group, 175 kB an image, one page for all of them: that is how Arrow has written v2's files."""
     source = tmp_path / "in.parquet"
-    write_row_groups(source, rows=2000, size=175_000)
+    write_row_groups(source, rows=2000, size=175_000, names=("caption", "jpg_0", "jpg_1", "label_0"))
     assert pq.ParquetFile(source).num_row_groups == 2
     assert import_and_measure(source, tmp_path / "data") < 1000
     assert len(read_comparisons(tmp_path / "data")) == 2000
 
 
-def write_row_groups(path: Path, rows: int, size: int) -> None:
-    """Small JPEGs with ``size`` bytes behind their end."""
+@pytest.mark.slow
+def test_a_row_group_as_large_as_those_of_rapidata(tmp_path: Path) -> None:
+    """Its largest set has 700 MB of images in 1000 rows."""
+    source = tmp_path / "in.parquet"
+    names = ("prompt", "image1", "image2", "weighted_results_image1_preference")
+    write_row_groups(source, rows=1000, size=350_000, names=names, other="weighted_results_image2_preference")
+    assert import_and_measure(source, tmp_path / "data") < 2000
+    assert len(read_comparisons(tmp_path / "data")) == 1000
+
+
+def write_row_groups(path: Path, rows: int, size: int, names: tuple[str, str, str, str], other: str = "") -> None:
+    """Small JPEGs with ``size`` bytes behind their end; ``names`` of prompt, images and what the first image got."""
     numbers = np.random.default_rng(0)
-    schema = pa.schema({"caption": pa.string(), "jpg_0": pa.binary(), "jpg_1": pa.binary(), "label_0": pa.float64()})
+    kinds = dict(zip(names, (pa.string(), pa.binary(), pa.binary(), pa.float64()), strict=True))
+    schema = pa.schema(kinds | ({other: pa.float64()} if other else {}))
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, 1000):
             first, second = (
                 [jpeg(2 * i + k) + numbers.bytes(size) for i in range(start, start + 1000)] for k in (0, 1)
             )
-            columns: dict[str, Any] = {
-                "caption": ["p"] * 1000,
-                "jpg_0": first,
-                "jpg_1": second,
-                "label_0": [1.0] * 1000,
-            }
+            cells = (["p"] * 1000, first, second, [1.0] * 1000, [0.0] * 1000)
+            columns: dict[str, Any] = dict(zip(schema.names, cells, strict=False))
             writer.write_table(pa.table(columns, schema), row_group_size=1000)

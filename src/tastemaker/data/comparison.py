@@ -11,6 +11,7 @@ from tastemaker.base.files import sha256_text
 Label = Literal["a", "b", "tie", "liked", "disliked"]
 LABELS: tuple[Label, ...] = get_args(Label)
 SINGLES: tuple[Label, ...] = ("liked", "disliked")
+SHARE_STEPS = 1 << 24
 OPPOSITE: dict[Label, Label] = {"a": "b", "b": "a", "liked": "disliked", "disliked": "liked"}
 """The label that contradicts; a tie contradicts nothing."""
 
@@ -22,6 +23,9 @@ class Comparison:
     ``label`` names the better image, or "tie"; of one image alone (``image_b`` None) it is "liked" or "disliked" and
     says what people think of ``image_a``. ``source`` is the file it was read from; ``judge``, ``model_a`` and
     ``model_b`` (who judged, what made the images) are empty where the source does not say.
+
+    ``share`` is the share of the votes, or of the preference, that ``image_a`` got, in [0, 1], and ``label`` is then
+    `label_of` it; None where the source says only who won. ``votes`` is the number of people behind it, where known.
     """
 
     pair_id: str
@@ -33,6 +37,8 @@ class Comparison:
     judge: str = ""
     model_a: str = ""
     model_b: str = ""
+    share: float | None = None
+    votes: int | None = None
 
     @property
     def prompt_sha(self) -> str:
@@ -45,7 +51,7 @@ class Comparison:
         return (self.image_a,) if self.image_b is None else (self.image_a, self.image_b)
 
     def swap(self) -> Comparison:
-        """The same judgement with the two images in the other order; one image alone stays as it is."""
+        """The same judgement with the two images in the other order (share → 1 − share); one image alone stays."""
         if self.image_b is None:
             return self
         return replace(
@@ -55,7 +61,24 @@ class Comparison:
             label=OPPOSITE.get(self.label, self.label),
             model_a=self.model_b,
             model_b=self.model_a,
+            share=None if self.share is None else 1 - self.share,
         )
+
+
+def label_of(share: float) -> Label:
+    """The label of a pair whose first image got ``share`` of the preference: above 0.5 `a`, below `b`, else `tie`."""
+    return "a" if share > 0.5 else "b" if share < 0.5 else "tie"
+
+
+def to_share(value: float) -> float:
+    """``value`` on the grid of 2⁻²⁴, where both it and 1 − it are exact in float32, the type on disk.
+
+    So a share is the same before and after it is written, and after `Comparison.swap` twice. Raises `ValueError`
+    outside [0, 1].
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is no share of the preference, which lies between 0 and 1")
+    return round(value * SHARE_STEPS) / SHARE_STEPS
 
 
 def parse_label(value: object) -> Label | None:

@@ -17,24 +17,32 @@ from tastemaker.data.intake import THREADS, Intake, windows
 from tastemaker.data.journal import NAME as JOURNAL
 from tastemaker.data.journal import Journal
 from tastemaker.data.readers import Format, open_source
-from tastemaker.data.readers.row import Place, Source
+from tastemaker.data.readers.options import Question
+from tastemaker.data.readers.row import Source
 from tastemaker.data.store import COMPARISONS, IMAGES, ImageWriter, write_comparisons
 
 QUARANTINE = "quarantine.jsonl"
 COUNTED = (
-    "rows", "pairs", "ties", "liked", "disliked", "quarantined", "confirmed", "contradicted", "images", "image_bytes",
+    "rows", "pairs", "ties", "shares", "liked", "disliked", "quarantined", "confirmed", "contradicted", "images",
+    "image_bytes",
 )  # fmt: skip
-RULES = 2  # raised whenever the same source would give other bytes, so that no import is resumed by other rules
+RULES = 3  # raised whenever the same source would give other bytes, so that no import is resumed by other rules
 
 
 def import_data(
-    source: str, out: Path, *, format: Format = "auto", split: str | None = None, limit: int | None = None
+    source: str,
+    out: Path,
+    *,
+    format: Format = "auto",
+    split: str | None = None,
+    question: Question | None = None,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Read judged pairs and images from ``source`` into the store ``out`` and return the summary.
 
-    ``source`` is a Parquet file or a folder of them in Pick-a-Pic's schema, a hub id (``owner/name``), a folder of
-    images with one JSONL or CSV, or one with the folders ``liked`` and ``disliked``. ``split`` picks one split where a
-    source has several, ``limit`` the first rows.
+    ``source`` is a file, a folder or a hub id (``owner/name``) in one of the formats of `readers.KINDS`; ``format``
+    says which where that is not clear. ``split`` picks one split where a source has several (or several, by a
+    pattern), ``question`` which answers count where people were asked several things, ``limit`` the first rows.
     Every row is either in `comparisons.parquet` or has its reasons in `quarantine.jsonl`. Peak memory does not grow
     with the source. Stopped at any point and called again, it goes on and ends with the same bytes.
 
@@ -43,9 +51,10 @@ def import_data(
     started = time.monotonic()
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: at least one row is needed")
-    opened = open_source(source, format, split)
+    opened = open_source(source, format, split, question)
     _apart(source, out)
-    key = fingerprint(verb="import", rules=RULES, format=opened.format, source=opened.identity, limit=limit)
+    asked = {} if question is None else {"question": question}
+    key = fingerprint(verb="import", rules=RULES, format=opened.format, source=opened.identity, limit=limit, **asked)
     with locked(out):
         if done := finished(out, key):
             (out / JOURNAL).unlink(missing_ok=True)
@@ -88,7 +97,7 @@ def _read(source: Source, journal: Journal, out: Path, limit: int | None) -> Non
         shown = bar(islice(rows, limit and limit - done), "import", wanted and wanted - done, "row")
         for window in windows(shown):
             intake.take(window)
-            place = Place(window[-1].place.file, window[-1].place.row + 1)
+            place = window[-1].place.after
             if writer.full:
                 writer.close_shard()
                 journal.commit(place, writer.shards)

@@ -86,6 +86,7 @@ class Intake:
         counts = {
             "pairs": row.b is not None,
             "ties": comparison.label == "tie",
+            "shares": comparison.share is not None,
             "liked": comparison.label == "liked",
             "disliked": comparison.label == "disliked",
             "confirmed": earlier.confirmed,
@@ -159,7 +160,8 @@ def _comparison(row: Row, images: Images) -> Comparison:
     assert isinstance(row.prompt, str), row.prompt
     assert not isinstance(row.label, Problem), row.label
     shas = [_image(side, images)[1].sha for side in row.sides]
-    name = json.dumps([row.prompt, *shas, row.source, row.place.row])
+    part = [row.place.part] if row.place.part else []  # so that the ids of other rows stay what they were
+    name = json.dumps([row.prompt, *shas, row.source, row.place.row, *part])
     return Comparison(
         pair_id=sha256_text(name)[:32],
         prompt=row.prompt,
@@ -170,4 +172,6 @@ def _comparison(row: Row, images: Images) -> Comparison:
         judge=row.judge,
         model_a=row.a.model,
         model_b=row.b.model if row.b else "",
+        share=row.share,
+        votes=row.votes,
     )

@@ -27,7 +27,8 @@ _TABLES = f"""
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS image (sha TEXT PRIMARY KEY, reason TEXT, detail TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS judgement (
-  pair TEXT, verdict TEXT, judge TEXT, swapped INTEGER, place TEXT, PRIMARY KEY (pair, verdict, judge)) WITHOUT ROWID;
+  pair TEXT, verdict TEXT, poll TEXT, judge TEXT, swapped INTEGER, place TEXT,
+  PRIMARY KEY (pair, verdict, poll, judge)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS comparison ({", ".join(FIELDS)});
 CREATE TABLE IF NOT EXISTS quarantine (line BLOB);
 """
@@ -36,7 +37,7 @@ CREATE TABLE IF NOT EXISTS quarantine (line BLOB);
 class Earlier(NamedTuple):
     """What earlier rows said of the same prompt and the same image, or the same two images in either order."""
 
-    repeats: str  # the row with the same verdict of the same judge, or ""
+    repeats: str  # the row with the same verdict of the same judge (and the same share and votes), or ""
     swapped: bool  # whether that row had the images in the other order
     confirmed: bool  # another judge has said the same
     contradicted: bool  # somebody has named the other image, or said the opposite of this one
@@ -84,10 +85,10 @@ class Journal:
 
     def earlier(self, comparison: Comparison) -> Earlier:
         """What earlier rows said of the same question."""
-        pair, verdict, swapped = _canonical(comparison)
+        pair, verdict, poll, swapped = _canonical(comparison)
         same = self._one(
-            "SELECT place, swapped FROM judgement WHERE pair = ? AND verdict = ? AND judge = ?",
-            *(pair, verdict, comparison.judge),
+            "SELECT place, swapped FROM judgement WHERE pair = ? AND verdict = ? AND poll = ? AND judge = ?",
+            *(pair, verdict, poll, comparison.judge),
         )
         said = "SELECT 1 FROM judgement WHERE pair = ? AND verdict = ? LIMIT 1"
         opposite = OPPOSITE.get(verdict)
@@ -100,8 +101,9 @@ class Journal:
 
     def add_comparison(self, comparison: Comparison, place: str) -> None:
         """Keep a judgement; ``place`` names its row for people."""
-        pair, verdict, swapped = _canonical(comparison)
-        self._run("INSERT INTO judgement VALUES (?, ?, ?, ?, ?)", pair, verdict, comparison.judge, swapped, place)
+        pair, verdict, poll, swapped = _canonical(comparison)
+        judgement = (pair, verdict, poll, comparison.judge, swapped, place)
+        self._run(f"INSERT INTO judgement VALUES ({', '.join('?' * len(judgement))})", *judgement)
         marks = ", ".join("?" * len(FIELDS))
         self._run(f"INSERT INTO comparison VALUES ({marks})", *(getattr(comparison, name) for name in FIELDS))
 
@@ -161,9 +163,13 @@ class Journal:
             raise UserError(f"{self.path}: damaged ({error}); remove {self.path.parent} and import again") from None
 
 
-def _canonical(comparison: Comparison) -> tuple[str, Label, bool]:
-    """The question, the verdict with the images in the order of their shas, and whether they had to be swapped."""
+def _canonical(comparison: Comparison) -> tuple[str, Label, str, bool]:
+    """The question, verdict and poll with the images in the order of their shas, and whether they had to be swapped.
+
+    Two polls of one question with other numbers are two judgements; ``poll`` is empty where nothing was counted.
+    """
     swapped = comparison.image_b is not None and comparison.image_a > comparison.image_b
     ordered = comparison.swap() if swapped else comparison
     question = sha256_text(f"{ordered.image_a} {ordered.image_b or ''} {ordered.prompt}")
-    return question, ordered.label, swapped
+    poll = "" if ordered.share is None else f"{ordered.share!r} {ordered.votes}"
+    return question, ordered.label, poll, swapped

@@ -17,16 +17,21 @@ import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, sha256_bytes
-from tastemaker.data.comparison import LABELS, SINGLES, Comparison
+from tastemaker.data.comparison import LABELS, SINGLES, Comparison, label_of
 from tastemaker.data.images import probe
 
 COMPARISONS = "comparisons.parquet"
 IMAGES = "images"
-COLUMNS = (
+TEXTS = (
     "pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label", "source", "judge", "model_a", "model_b",
 )  # fmt: skip
+SOFT = {"share": pa.float32(), "votes": pa.int32()}
+"""The columns that stores written before there were soft labels do not have."""
+COLUMNS = (*TEXTS, *SOFT)
 FIELDS = tuple(name for name in COLUMNS if name != "prompt_sha")
-COMPARISON_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=name == "image_b") for name in COLUMNS])
+COMPARISON_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=name == "image_b") for name in TEXTS] + [*map(pa.field, SOFT, SOFT.values())]
+)
 IMAGE_SCHEMA = pa.schema(
     [
         pa.field("sha", pa.string(), nullable=False),
@@ -56,25 +61,37 @@ def write_comparisons(data: Path, comparisons: Iterable[Comparison]) -> None:
 
 
 def read_comparisons(data: Path) -> list[Comparison]:
-    """All comparisons of a store, as sorted in their source.
+    """All comparisons of a store, as sorted in their source; in one without the columns of `SOFT` these are None.
 
     Raises `UserError` naming the file when it is missing or damaged, lacks a column, or holds an unknown label or one
-    that does not fit the number of images.
+    that does not fit the number of images or the share.
     """
     path = data / COMPARISONS
     with _readable(path):
         file = pq.ParquetFile(path)
-        if missing := [name for name in FIELDS if name not in file.schema_arrow.names]:
+        names = file.schema_arrow.names
+        fields = [name for name in FIELDS if name not in SOFT or SOFT.keys() & set(names)]
+        if missing := [name for name in fields if name not in names]:
             raise UserError(f"{path}: lacks the column {missing[0]}; import the data again")
-        batches = file.iter_batches(CHUNK_ROWS, columns=list(FIELDS))
+        batches = file.iter_batches(CHUNK_ROWS, columns=fields)
         comparisons = [Comparison(*row) for batch in batches for row in zip(*_lists(batch), strict=True)]
     for number, comparison in enumerate(comparisons):
-        if comparison.label not in LABELS:
-            raise UserError(f"{path}: row {number}: label {comparison.label!r} is none of {', '.join(LABELS)}")
-        if (comparison.label in SINGLES) != (comparison.image_b is None):
-            images = f"{len(comparison.images)} image{'s' * (len(comparison.images) - 1)}"
-            raise UserError(f"{path}: row {number}: label {comparison.label!r} with {images}; import the data again")
+        if wrong := _wrong(comparison):
+            raise UserError(f"{path}: row {number}: {wrong}")
     return comparisons
+
+
+def _wrong(comparison: Comparison) -> str:
+    """What contradicts itself in a row, or nothing."""
+    label, share = comparison.label, comparison.share
+    if label not in LABELS:
+        return f"label {label!r} is none of {', '.join(LABELS)}"
+    if (label in SINGLES) != (comparison.image_b is None):
+        images = f"{len(comparison.images)} image{'s' * (len(comparison.images) - 1)}"
+        return f"label {label!r} with {images}; import the data again"
+    if share is not None and (not 0 <= share <= 1 or label != label_of(share)):
+        return f"label {label!r} with a share of {share}; import the data again"
+    return ""
 
 
 def write_images(data: Path, images: Iterable[bytes]) -> list[str]:

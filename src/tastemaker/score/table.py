@@ -18,10 +18,14 @@ from tastemaker.score.scorer import Scorer
 SCORERS: dict[str, str] = {
     "aesthetic": "tastemaker.score.models.aesthetic:Aesthetic",
     "clip": "tastemaker.score.models.clip_score:ClipScore",
+    "hf-reward": "tastemaker.score.models.hf_reward:HfReward",
     "hpsv2": "tastemaker.score.models.hpsv2:HPSv2",
     "hpsv2.1": "tastemaker.score.models.hpsv2:HPSv21",
+    "hpsv3": "tastemaker.score.models.hpsv3:Hpsv3",
+    "imagereward": "tastemaker.score.models.imagereward:ImageReward",
     "jpeg-size": "tastemaker.score.models.jpeg_size:JpegSize",
     "pickscore": "tastemaker.score.models.pickscore:PickScore",
+    "vqascore": "tastemaker.score.models.vqascore:VqaScore",
 }
 """Name → ``module:Class``; imported when its scorer is built, the constructor's arguments are the options."""
 

@@ -1,105 +1,88 @@
-"""One reader for each format people bring; `open_source` finds the right one."""
+"""One reader for each format people bring; `open_source` finds the right one.
+
+A reader is a module with ``claims(path)``, whether a file or folder looks like its format, and
+``open_path(path, options)``; those of Parquet files have ``open_hub(shards, options)``, too. It is imported when it is
+needed: some bring pyarrow along.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 
 from tastemaker.base.errors import UserError
-from tastemaker.data.comparison import SINGLES
-from tastemaker.data.readers.folder import open_folder
-from tastemaker.data.readers.hub import NAME, hub_shards
-from tastemaker.data.readers.pickapic import PickAPic, Shard, local_shard
+from tastemaker.data.readers.options import Options, Question, of_split
 from tastemaker.data.readers.row import Source
-from tastemaker.data.readers.table import SUFFIXES
-from tastemaker.data.readers.verdicts import is_metadata, open_verdicts
 
-Format = Literal["auto", "pickapic", "folder", "verdicts"]
-SPLIT = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}.*\.parquet")
+if TYPE_CHECKING:
+    from tastemaker.data.readers.parquet import Shard
+
+Kind = Literal[
+    "pickapic", "folder", "verdicts", "winlose", "hpdv2", "hpdv3", "imagereward", "rapidata", "d3po",
+]  # fmt: skip
+Format = Literal["auto"] | Kind
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Each is the name of its module."""
+GENERAL: tuple[Kind, ...] = ("pickapic", "folder")
+"""What Parquet files and tables are read as where no other format knows its fields in them."""
+ON_HUB: tuple[Kind, ...] = ("pickapic", "rapidata")
+HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 
-def open_source(source: str, format: Format = "auto", split: str | None = None) -> Source:
+class Reader(Protocol):
+    """A module that reads one format."""
+
+    def claims(self, path: Path) -> bool:
+        """Whether a file or folder looks like the format; it may still turn out to be broken."""
+
+    def open_path(self, path: Path, options: Options) -> Source:
+        """Open a file or folder. Raises `UserError` when it cannot be read."""
+
+    def open_hub(self, shards: list[Shard], options: Options) -> Source:
+        """Open files of the hub, which are downloaded as they are read; only readers of `ON_HUB` have this."""
+
+
+def open_source(
+    source: str, format: Format = "auto", split: str | None = None, question: Question | None = None
+) -> Source:
     """Open what a user named: a file, a folder or a hub id. Raises `UserError` when it cannot be read."""
-    path = Path(source)
-    if not path.exists() and NAME.fullmatch(source):
-        return PickAPic(tuple(_of_split(hub_shards(source), split, source)))
-    if not path.exists():
+    if format != "auto" and format not in KINDS:
+        raise UserError(f"--format {format}: is none of auto, {', '.join(KINDS)}")
+    path, options = Path(source), Options(split, question)
+    if path.exists():
+        return reader(_guess(path) if format == "auto" else format).open_path(path, options)
+    if not HUB_NAME.fullmatch(source):
         raise UserError(f"{source}: no such file or folder; give a file, a folder or a hub id (owner/name)")
-    kind = _guess(path) if format == "auto" else format
-    return READERS[kind](path, split)
+    return _open_hub(source, format, options)
 
 
-def _pickapic(path: Path, split: str | None) -> Source:
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    if not files:
-        raise UserError(f"{path}: no *.parquet in this folder")
-    root = path.parent if path.is_file() else path
-    names = {file.relative_to(root).as_posix(): file for file in files}
-    chosen = _of_split([Shard(name, "", lambda: path) for name in names], split, str(path))
-    source = PickAPic(tuple(local_shard(names[shard.name], shard.name) for shard in chosen))
-    if not source.rows:
-        raise UserError(f"{path}: has no rows")
-    return source
+def reader(kind: Kind) -> Reader:
+    """The module of a format."""
+    return cast(Reader, import_module(f"{__name__}.{kind}"))
 
 
-def _folder(path: Path, split: str | None) -> Source:
-    if split is not None:
-        raise UserError(f"{path}: --split is for Pick-a-Pic; a folder has one table")
-    tables = [path] if path.is_file() else _tables(path)
-    if len(tables) != 1:
-        found = ", ".join(table.name for table in tables) or "none"
-        raise UserError(f"{path}: needs one *.jsonl or *.csv, found {found}; name the table instead of the folder")
-    if tables[0].suffix.lower() not in SUFFIXES:
-        raise UserError(f"{tables[0]}: a table is *.jsonl or *.csv")
-    return open_folder(tables[0])
+def _open_hub(source: str, format: Format, options: Options) -> Source:
+    from tastemaker.data.readers.hub import hub_shards
+    from tastemaker.data.readers.parquet import split_of
+    from tastemaker.data.readers.rapidata import OWNER
+
+    kind: Kind = format if format != "auto" else "rapidata" if source.lower().startswith(OWNER) else "pickapic"
+    if kind not in ON_HUB:
+        raise UserError(f"{source}: --format {kind} reads files and folders; download it and name its folder")
+    shards = of_split(hub_shards(source), options.split, source, lambda shard: split_of(shard.name))
+    return reader(kind).open_hub(shards, options)
 
 
-def _verdicts(path: Path, split: str | None) -> Source:
-    if split is not None:
-        raise UserError(f"{path}: --split is for Pick-a-Pic; {' and '.join(SINGLES)} are no splits")
-    if not path.is_dir():
-        raise UserError(f"{path}: not a folder; give the one that holds {' and '.join(SINGLES)}")
-    return open_verdicts(path, [table for table in _tables(path) if is_metadata(table)])
-
-
-READERS: dict[str, Callable[[Path, str | None], Source]] = {
-    "pickapic": _pickapic,
-    "folder": _folder,
-    "verdicts": _verdicts,
-}
-
-
-def _tables(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-
-
-def _guess(path: Path) -> str:
-    if path.is_file():
-        return "folder" if path.suffix.lower() in SUFFIXES else "pickapic"
-    tables, parquet = _tables(path), any(path.rglob("*.parquet"))
-    if any((path / verdict).is_dir() for verdict in SINGLES) and all(map(is_metadata, tables)) and not parquet:
-        return "verdicts"
-    if tables and parquet:
-        raise UserError(f"{path}: holds tables and Parquet files; say --format folder or --format pickapic")
-    if not tables and not parquet:
-        raise UserError(f"{path}: no *.parquet, *.jsonl or *.csv in this folder, nor {' or '.join(SINGLES)}")
-    return "folder" if tables else "pickapic"
-
-
-def _of_split(shards: list[Shard], split: str | None, source: str) -> list[Shard]:
-    """The shards of one split, so that test rows are never trained on by accident."""
-    splits = {shard.name: _split(shard.name) for shard in shards}
-    names = sorted(set(splits.values()) - {""})
-    if split is None and len(names) > 1:
-        raise UserError(f"{source}: holds the splits {', '.join(names)}; say which with --split")
-    if split is not None and split not in names:
-        raise UserError(f"{source}: has no split {split!r}; found {', '.join(names) or 'none'}")
-    return [shard for shard in shards if split in (None, splits[shard.name])]
-
-
-def _split(name: str) -> str:
-    """`data/train-00000-of-00012-abc.parquet` is of the split `train`."""
-    match = SPLIT.fullmatch(name.rpartition("/")[2])
-    return match["split"] if match else ""
+def _guess(path: Path) -> Kind:
+    """The one format that claims ``path``; the general ones are asked when no other does."""
+    special = [kind for kind in KINDS if kind not in GENERAL and reader(kind).claims(path)]
+    found = special or [kind for kind in GENERAL if reader(kind).claims(path)]
+    if len(found) > 1:
+        raise UserError(f"{path}: may be {' or '.join(found)}; say which with --format")
+    if not found:
+        raise UserError(
+            f"{path}: nothing in it looks like {', '.join(KINDS[:-1])} or {KINDS[-1]}; name one with --format"
+        )
+    return found[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from tastemaker.data.readers.row import Problem
@@ -23,6 +24,18 @@ def read_inside(root: Path, reference: str, field: str) -> bytes | Problem:
     except (OSError, ValueError, RuntimeError) as error:
         text = getattr(error, "strerror", None) or str(error)
         return Problem(field, "image_missing", f"{reference}: {text}"[:300])
+
+
+def read_one_of(root: Path, references: Sequence[str], field: str) -> bytes | Problem:
+    """The first of the files that is there; why the first of all is not read where none is."""
+    first = read_inside(root, references[0], field)
+    for reference in references[1:]:
+        if not isinstance(first, Problem) or first.reason != "image_missing":
+            break
+        found = read_inside(root, reference, field)
+        if not isinstance(found, Problem):
+            return found
+    return first
 
 
 def _read(path: Path, reference: str, field: str) -> bytes | Problem:

@@ -14,11 +14,13 @@ from typing import Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file
-from tastemaker.data.comparison import Label, parse_label, parse_verdict
+from tastemaker.data.comparison import parse_verdict
 from tastemaker.data.readers.files import read_inside, state
-from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable, read_label
-from tastemaker.data.readers.table import Record, kind, plain, records, text_or_problem
+from tastemaker.data.readers.options import Options
+from tastemaker.data.readers.row import Place, Preference, Problem, Row, Side, Unreadable, read_label, read_preference
+from tastemaker.data.readers.table import SUFFIXES, Record, kind, plain, records, tables, text_or_problem
 
+FORMAT = "folder"
 LOOKED_AT = 100  # rows in which a JSONL must show its fields
 
 
@@ -34,11 +36,13 @@ class Form:
         """All that a row must have."""
         return ("prompt", *self.images, *filter(None, [self.label]))
 
-    def judgement(self, fields: dict[str, Any]) -> Label | Problem:
-        """The label of a row."""
+    def judgement(self, fields: dict[str, Any]) -> Preference:
+        """What a row says."""
         if not self.label:
-            return "a"
-        return read_label(parse_label if len(self.images) == 2 else parse_verdict, fields[self.label], self.label)
+            return Preference("a")
+        if len(self.images) == 2:
+            return read_preference(fields[self.label], self.label)
+        return Preference(read_label(parse_verdict, fields[self.label], self.label))
 
 
 FORMS = (
@@ -59,7 +63,7 @@ class Folder:
     table: Path
     rows: int
     digest: str
-    format: str = "folder"
+    format: str = FORMAT
 
     @property
     def identity(self) -> list[str]:
@@ -70,11 +74,28 @@ class Folder:
         """The rows from line ``start.row`` on."""
         root = self.table.parent.resolve()
         for record in records(self.table):
-            if record.line >= start.row:
+            if Place(0, record.line) >= start:
                 yield _row(record, root, self.table.name)
 
 
-def open_folder(table: Path) -> Folder:
+def claims(path: Path) -> bool:
+    """Whether this is a table, of whatever fields, or a folder with one in it."""
+    return path.suffix.lower() in SUFFIXES if path.is_file() else bool(tables(path))
+
+
+def open_path(path: Path, options: Options) -> Folder:
+    """A table, or a folder with one. Raises `UserError` where there is none or are several, and as `open_table`."""
+    options.refuse(path, "split", "question")
+    found = [path] if path.is_file() else tables(path)
+    if len(found) != 1:
+        names = ", ".join(table.name for table in found) or "none"
+        raise UserError(f"{path}: needs one *.jsonl or *.csv, found {names}; name the table instead of the folder")
+    if found[0].suffix.lower() not in SUFFIXES:
+        raise UserError(f"{found[0]}: a table is *.jsonl or *.csv")
+    return open_table(found[0])
+
+
+def open_table(table: Path) -> Folder:
     """Look at a table. Raises `UserError` when it is empty or has not the fields of one of the forms."""
     rows, digest = 0, hashlib.sha256(sha256_file(table).encode())
     right, found = False, list[str]()
@@ -117,8 +138,8 @@ def _row(record: Record, root: Path, source: str) -> Row | Unreadable:
         prompt=text_or_problem(fields["prompt"]),
         a=a,
         b=b[0] if b else None,
-        label=form.judgement(fields),
         judge=plain(fields.get("judge")),
+        **form.judgement(fields)._asdict(),
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
 from tastemaker.base.errors import UserError
-from tastemaker.data.readers.pickapic import Shard
-
-NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+from tastemaker.data.readers import HUB_NAME
+from tastemaker.data.readers.parquet import Shard
 
 
 def hub_shards(name: str) -> list[Shard]:
@@ -20,7 +18,7 @@ def hub_shards(name: str) -> list[Shard]:
     """
     from huggingface_hub import HfApi
 
-    match = NAME.fullmatch(name)
+    match = HUB_NAME.fullmatch(name)
     assert match, name
     try:
         info = HfApi().dataset_info(match["repo"], revision=match["revision"])

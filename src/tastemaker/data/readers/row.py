@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tastemaker.data.comparison import Label
+from tastemaker.data.comparison import Label, label_of, parse_label, to_share
 
 
 class Problem(NamedTuple):
@@ -18,10 +20,27 @@ class Problem(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a row stands: the number of the file in its source, and the row as `quarantine.jsonl` counts it."""
+    """Where a row stands: the number of the file in its source, and the row as `quarantine.jsonl` counts it.
+
+    A ranking of several images is one row there and a pair for each two of them, of which this is number ``part``.
+    """
 
     file: int
     row: int
+    part: int = 0
+
+    @property
+    def after(self) -> Place:
+        """The first place behind this one; that of no row where the next has another number."""
+        return self._replace(part=self.part + 1)
+
+
+class Preference(NamedTuple):
+    """What was said of a pair: `Comparison`'s ``label``, ``share`` and ``votes``."""
+
+    label: Label | Problem
+    share: float | None = None
+    votes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as found; ``b`` is None where one image is judged alone."""
+    """One row as found; ``b`` is None where one image is judged alone. ``share`` and ``votes`` as in `Comparison`."""
 
     place: Place
     source: str
@@ -45,6 +64,8 @@ class Row:
     b: Side | None
     label: Label | Problem
     judge: str = ""
+    share: float | None = None
+    votes: int | None = None
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -72,6 +93,32 @@ def read_label(
     return label or Problem(field, "unlabelled", "nobody judged this")
 
 
+def read_preference(value: object, field: str, judged: bool = True) -> Preference:
+    """Like `read_label` with `parse_label`, and takes a number between 0 and 1 for the share of the first image."""
+    with suppress(ValueError):
+        number = float(str(value))
+        if judged and 0 < number < 1 and number != 0.5:  # the other three say who won, and no more
+            share = to_share(number)
+            return Preference(label_of(share), share)
+    return Preference(read_label(parse_label, value, field, judged))
+
+
+def poll(first: float | None, second: float | None, field: str, votes: int | None = None) -> Preference:
+    """Of what the two images got (votes, or weights): share = first / (first + second).
+
+    Unlabelled where neither got anything or it is not known, `label_unknown` where one got less than nothing.
+    """
+    if first is None or second is None or math.isnan(first) or math.isnan(second):
+        return Preference(Problem(field, "unlabelled", "nobody judged this"))
+    whole = first + second
+    if not (first >= 0 and second >= 0 and whole < math.inf):
+        return Preference(Problem(field, "label_unknown", f"{first} against {second} are no votes"))
+    if not whole:
+        return Preference(Problem(field, "unlabelled", "nobody judged this"))
+    share = to_share(first / whole)
+    return Preference(label_of(share), share, votes)
+
+
 class Source(Protocol):
     """An opened source: its columns have been looked at, its rows not yet."""
 
@@ -88,4 +135,4 @@ class Source(Protocol):
         """Changes whenever what `read` yields may change."""
 
     def read(self, start: Place) -> Iterator[Row | Unreadable]:
-        """The rows from ``start`` on, in a fixed order. Raises `UserError` when a file breaks off."""
+        """The rows from ``start`` on, in the order of their places. Raises `UserError` when a file breaks off."""

@@ -1,4 +1,4 @@
-"""The lines of a table, `*.jsonl` or `*.csv` (with a header), in UTF-8."""
+"""The lines of a table, `*.jsonl` or `*.csv` (with a header), and the items of a list, `*.json`, in UTF-8."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tastemaker.base.errors import UserError
+from tastemaker.data.readers.json_list import LIST, items
 from tastemaker.data.readers.row import Problem
 
 SUFFIXES = (".jsonl", ".csv")
@@ -16,18 +17,27 @@ LARGEST_LINE = 1 << 20  # characters of one row
 
 
 class Record(NamedTuple):
-    """One line of the table: its number from 1, and its fields, or what is wrong with it."""
+    """One line of the table or item of the list, and its fields, or what is wrong with it.
+
+    Lines are numbered from 1, items from 0.
+    """
 
     line: int
     fields: dict[str, Any] | Problem
 
 
 def records(table: Path) -> Iterator[Record]:
-    """The rows of ``table`` in order. Raises `UserError` when it cannot be read."""
+    """The rows of ``table`` in order, one at a time in memory. Raises `UserError` when it cannot be read."""
+    readers = {".jsonl": _jsonl, LIST: _list}
     try:
-        yield from _jsonl(table) if table.suffix.lower() == ".jsonl" else _csv(table)
+        yield from readers.get(table.suffix.lower(), _csv)(table)
     except OSError as error:
         raise UserError(f"{table}: cannot be read ({error.strerror})") from None
+
+
+def tables(folder: Path) -> list[Path]:
+    """The tables that lie in a folder itself."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
 def text_or_problem(value: object, field: str = "prompt") -> str | Problem:
@@ -63,7 +73,16 @@ def _json_object(line: str) -> dict[str, Any] | Problem:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         return Problem("", "row_not_json", str(error))
+    return _object(value)
+
+
+def _object(value: object) -> dict[str, Any] | Problem:
     return value if isinstance(value, dict) else Problem("", "row_not_json", "not an object")
+
+
+def _list(table: Path) -> Iterator[Record]:
+    for number, value in enumerate(items(table)):
+        yield Record(number, _object(value))
 
 
 def _csv(table: Path) -> Iterator[Record]:

@@ -1,7 +1,6 @@
 """Two folders of images, `liked` and `disliked`: where an image lies is its verdict.
 
-An image's caption stands in the text file beside it (`liked/cat.txt` for `liked/cat.png`), or, as the datasets
-library's image folders have it, in a line of `metadata.jsonl` or `metadata.csv` (`file_name`, and one of `CAPTIONS`).
+Its caption is where `captions` says.
 """
 
 from __future__ import annotations
@@ -9,30 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import sha256_file, sha256_text
 from tastemaker.data.comparison import SINGLES, Label
-from tastemaker.data.readers.files import read_inside, state
+from tastemaker.data.readers.captions import (
+    METADATA,
+    SIDECAR,
+    Broken,
+    caption,
+    find_files,
+    fingerprint,
+    metadata,
+    only_metadata,
+    placed,
+    read_captions,
+    sidecar_of,
+)
+from tastemaker.data.readers.files import read_inside
+from tastemaker.data.readers.options import Options
 from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable
-from tastemaker.data.readers.table import SUFFIXES, plain, records, text_or_problem
+from tastemaker.data.readers.table import plain
 
-METADATA = "metadata"
-CAPTIONS = ("prompt", "text", "caption")
-SIDECAR = ".txt"
+FORMAT = "verdicts"
 
 Captions = dict[str, str | Problem]
 """What the table says of an image, by the image's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A line of the table that names no image."""
-
-    table: str
-    line: int
-    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Verdicts:
     entries: tuple[str | Broken, ...]
     captions: Captions
     digest: str
-    format: str = "verdicts"
+    format: str = FORMAT
 
     @property
     def rows(self) -> int:
@@ -60,67 +60,47 @@ class Verdicts:
 
     def read(self, start: Place) -> Iterator[Row | Unreadable]:
         """The entries from ``start`` on."""
-        root, first = self.root.resolve(), start.file + (start.row > 0)
-        for number, entry in enumerate(self.entries[first:], first):
+        root = self.root.resolve()
+        for place, entry in placed(self.entries, start):
             if isinstance(entry, Broken):
-                yield Unreadable(Place(number, entry.line), entry.table, entry.problem)
+                yield Unreadable(place, entry.table, entry.problem)
             else:
-                yield _row(root, entry, Place(number, 0), self.captions.get(entry))
+                yield _row(root, entry, place, self.captions.get(entry))
 
 
-def open_verdicts(root: Path, tables: list[Path]) -> Verdicts:
+def claims(path: Path) -> bool:
+    """Whether a folder holds one of the two, and no table or Parquet file that would be comparisons."""
+    found = path.is_dir() and any((path / verdict).is_dir() for verdict in SINGLES)
+    return found and only_metadata(path) and not any(path.rglob("*.parquet"))
+
+
+def open_path(path: Path, options: Options) -> Verdicts:
     """Look at a folder. Raises `UserError` when it has no images, or several tables of captions."""
-    if len(tables) > 1:
-        raise UserError(f"{root}: holds {' and '.join(table.name for table in tables)}; keep one of them")
-    captions, broken = _read_table(tables[0]) if tables else ({}, [])
-    files = [path for verdict in SINGLES for path in sorted((root / verdict).rglob("*")) if _counts(root, path)]
-    names = {path.relative_to(root).as_posix() for path in files}
+    options.refuse(path, "split", "question")
+    if not path.is_dir():
+        raise UserError(f"{path}: not a folder; give the one that holds {' and '.join(SINGLES)}")
+    table = metadata(path)
+    captions, broken = _captions(table)
+    files = find_files(path, SINGLES)
+    names = {file.relative_to(path).as_posix() for file in files}
     if not names:
-        raise UserError(f"{root}: no images in {' or '.join(SINGLES)}")
+        raise UserError(f"{path}: no images in {' or '.join(SINGLES)}")
     captioned = {name.rpartition(".")[0] for name in names if not name.endswith(SIDECAR)}
     sidecars = {name for name in names if name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in captioned}
-    digest = [
-        *(sha256_file(table) for table in tables),
-        *(plain(f"{path.relative_to(root)} {state(path)}") for path in files),
-    ]
     entries: tuple[str | Broken, ...] = (*sorted((names - sidecars) | captions.keys()), *broken)
-    return Verdicts(root, entries, captions, sha256_text("\n".join(digest)))
+    return Verdicts(path, entries, captions, fingerprint(path, table, files))
 
 
-def is_metadata(table: Path) -> bool:
-    """Whether a table's name says that it holds captions, not comparisons."""
-    return table.stem == METADATA and table.suffix.lower() in SUFFIXES
-
-
-def _counts(root: Path, path: Path) -> bool:
-    """Whether a path is a file that people put there: not a folder, and not hidden, as the notes of file managers."""
-    return not path.is_dir() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
-def _read_table(table: Path) -> tuple[Captions, list[Broken]]:
+def _captions(table: Path | None) -> tuple[Captions, list[Broken]]:
     captions: Captions = {}
     broken: list[Broken] = []
-    for record in records(table):
-        line = _line(record.fields)
-        if isinstance(line, Problem):
-            broken.append(Broken(table.name, record.line, line))
+    for line in read_captions(table):
+        if isinstance(line, Broken):
+            broken.append(line)
             continue
-        name, caption = line
-        twice = Problem("prompt", "prompt_ambiguous", f"{table.name} has several lines for this image")
-        captions[name] = twice if name in captions else caption
+        twice = Problem("prompt", "prompt_ambiguous", f"{METADATA}.* has several lines for this image")
+        captions[line.name] = twice if line.name in captions else line.caption
     return captions, broken
-
-
-def _line(fields: dict[str, Any] | Problem) -> tuple[str, str | Problem] | Problem:
-    """The image that a line of the table names, and its caption."""
-    if isinstance(fields, Problem):
-        return fields
-    name = PurePosixPath(str(fields.get("file_name") or ""))
-    if not name.name:
-        return Problem("file_name", "row_columns", "names no file")
-    field = next((name for name in CAPTIONS if name in fields), None)
-    missing = Problem("prompt", "prompt_missing", f"none of the fields {', '.join(CAPTIONS)}")
-    return name.as_posix(), text_or_problem(fields[field], field) if field else missing
 
 
 def _row(root: Path, name: str, place: Place, told: str | Problem | None) -> Row:
@@ -128,7 +108,7 @@ def _row(root: Path, name: str, place: Place, told: str | Problem | None) -> Row
     return Row(
         place,
         plain(name),
-        prompt=_prompt(root, name, told),
+        prompt=caption(root, sidecar_of(name), told),
         a=Side("image", _image(root, name), extension=named.suffix.lower()),
         b=None,
         label=_verdict(named),
@@ -144,17 +124,3 @@ def _image(root: Path, name: str) -> bytes | Problem:
 def _verdict(name: PurePosixPath) -> Label | Problem:
     found = next((verdict for verdict in SINGLES if verdict == name.parts[0]), None)
     return found or Problem("label", "unlabelled", f"{name} lies in neither of {', '.join(SINGLES)}")
-
-
-def _prompt(root: Path, name: str, told: str | Problem | None) -> str | Problem:
-    """The caption of the text file or of the table; where both have one they must agree."""
-    sidecar = PurePosixPath(name).with_suffix(SIDECAR).as_posix()
-    if not state(root / sidecar):
-        return Problem("prompt", "prompt_missing", f"no {sidecar}, no line in a {METADATA}.*") if told is None else told
-    data = read_inside(root, sidecar, "prompt")
-    if isinstance(data, Problem):
-        return Problem("prompt", "prompt_missing", data.detail)
-    text = data.decode("utf-8-sig", "surrogateescape").strip()
-    if isinstance(told, Problem) or told in (None, text):
-        return told if isinstance(told, Problem) else text
-    return Problem("prompt", "prompt_ambiguous", f"{sidecar} and {METADATA}.* have different captions")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file
 from tastemaker.score.checkpoint import find_file, read_tensors, revision
-from tastemaker.score.clip_text import OPENAI, ClipText
-from tastemaker.score.clip_weights import TransformersFolder
+from tastemaker.score.clip.text import OPENAI, ClipText
+from tastemaker.score.clip.trunk import ClipTrunk, ThroughClip
+from tastemaker.score.clip.weights import TransformersFolder
 from tastemaker.score.device import Dtype
 from tastemaker.score.transform import CentreCrop
-from tastemaker.score.trunk import ClipTrunk, ThroughClip
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tastemaker.score.clip_text import OPENAI, ClipText
-from tastemaker.score.clip_weights import ClipWeights, OpenClipFile, TransformersFolder
+from tastemaker.score.clip.text import OPENAI, ClipText
+from tastemaker.score.clip.trunk import ClipTrunk, ThroughClip, cosine
+from tastemaker.score.clip.weights import ClipWeights, OpenClipFile, TransformersFolder
 from tastemaker.score.device import Dtype
 from tastemaker.score.transform import CentreCrop
-from tastemaker.score.trunk import ClipTrunk, ThroughClip, cosine
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from tastemaker.score.clip_text import OPENAI, ClipText
-from tastemaker.score.clip_weights import OpenClipFile
+from tastemaker.score.clip.text import OPENAI, ClipText
+from tastemaker.score.clip.trunk import ClipTrunk, ThroughClip, cosine
+from tastemaker.score.clip.weights import OpenClipFile
 from tastemaker.score.device import Dtype
 from tastemaker.score.transform import PadToSquare
-from tastemaker.score.trunk import ClipTrunk, ThroughClip, cosine
 
 if TYPE_CHECKING:
     import numpy as np

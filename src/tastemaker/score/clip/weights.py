@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json
-from tastemaker.score import open_clip
 from tastemaker.score.checkpoint import find_file, find_folder, read_tensors
+from tastemaker.score.clip import open_clip
 
 if TYPE_CHECKING:
     from torch import Tensor

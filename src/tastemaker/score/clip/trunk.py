@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 
 from tastemaker.base.errors import UserError
 from tastemaker.score.checkpoint import revision
-from tastemaker.score.clip_text import ClipText
-from tastemaker.score.clip_weights import ClipWeights
+from tastemaker.score.clip.text import ClipText
+from tastemaker.score.clip.weights import ClipWeights
 from tastemaker.score.device import Dtype, exactly, precise, suffix, torch_device, torch_dtype
 from tastemaker.score.scorer import ThroughTrunk, Transform
 

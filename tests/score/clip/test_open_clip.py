@@ -21,8 +21,8 @@ from support.clip import (
     tokens_of,
 )
 from tastemaker.base.errors import UserError
-from tastemaker.score.clip_weights import OpenClipFile
-from tastemaker.score.open_clip import Architecture, converted, read_architecture, settings, spelled
+from tastemaker.score.clip.open_clip import Architecture, converted, read_architecture, settings, spelled
+from tastemaker.score.clip.weights import OpenClipFile
 
 BLOCK, LAYER = "visual.transformer.resblocks.1.", "vision_model.encoder.layers.1."
 

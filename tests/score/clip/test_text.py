@@ -10,7 +10,7 @@ import pytest
 
 from support.clip import LENGTH, PROMPTS, VOCABULARY, save_tokenizer, tokens_of
 from tastemaker.base.errors import UserError
-from tastemaker.score.clip_text import ClipText, clean
+from tastemaker.score.clip.text import ClipText, clean
 
 END = len(VOCABULARY) - 1
 

@@ -14,12 +14,12 @@ import pytest
 
 from support.clip import PROMPTS, SIDE, images, save_open_clip, save_tokenizer, save_transformers
 from tastemaker.base.errors import UserError
-from tastemaker.score import clip_weights
-from tastemaker.score.clip_text import ClipText
-from tastemaker.score.clip_weights import TransformersFolder
+from tastemaker.score.clip import weights
+from tastemaker.score.clip.text import ClipText
+from tastemaker.score.clip.trunk import ClipTrunk
+from tastemaker.score.clip.weights import TransformersFolder
 from tastemaker.score.scorer import transformed
 from tastemaker.score.transform import CentreCrop, PadToSquare
-from tastemaker.score.trunk import ClipTrunk
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ def test_a_copy_elsewhere_has_the_same_id(folder: Path, tmp_path: Path) -> None:
 def test_two_trunks_of_one_id_read_the_weights_once(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, original = [], clip_weights.read_tensors
-    monkeypatch.setattr(clip_weights, "read_tensors", lambda *a: read.append(a[1]) or original(*a))
+    read, original = [], weights.read_tensors
+    monkeypatch.setattr(weights, "read_tensors", lambda *a: read.append(a[1]) or original(*a))
     shutil.copytree(folder, tmp_path / "copy")
     one, other = trunk_of(folder, scorer="one"), trunk_of(tmp_path / "copy", scorer="other")
     assert (one.images(pixels(2)) == other.images(pixels(2))).all()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from support.clip import LENGTH, SIDE, images, pixels_of, save_transformers
 from tastemaker.base.errors import UserError
-from tastemaker.score.clip_weights import TransformersFolder
+from tastemaker.score.clip.weights import TransformersFolder
 
 
 @pytest.fixture

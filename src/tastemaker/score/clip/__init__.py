@@ -1,0 +1,1 @@
+"""CLIP as a trunk: its text, its weights in two layouts, and what it makes of images and prompts."""
