@@ -17,7 +17,8 @@ from tastemaker.base.files import sha256_bytes, sha256_text
 from tastemaker.data.comparison import Comparison
 from tastemaker.data.store import read_comparisons
 from tastemaker.rank.calibrate import Identity
-from tastemaker.rank.ranking import Cut, Pair, judge, rank, read_pairs, read_settings
+from tastemaker.rank.judge import Scored, judge
+from tastemaker.rank.ranking import Cut, Pair, rank, read_pairs, read_settings
 from tastemaker.score.models.jpeg_size import JpegSize
 from tastemaker.score.runner import score
 from tastemaker.score.scores import Scores, read_scores
@@ -227,7 +228,7 @@ def test_speed_of_the_join() -> None:
     raw = rng.random(len(keys), np.float32)
     scores = Scores("s@1", "identity", pa.array(image[keys // 20_000]), pa.array(prompt[keys % 20_000]), raw)
     started = time.process_time()
-    judged = judge(comparisons, scores, Identity())
+    judged = judge(comparisons, [Scored(scores, Identity())])
     assert time.process_time() - started < 3
     assert judged.rankable.sum() == (np.asarray(columns[5]) != "tie").sum()
 

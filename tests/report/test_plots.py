@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from tastemaker.report import curves, plots
+from tastemaker.report import curves, plots, scatter, spread
+from tastemaker.report.agreement import Raw
 from tastemaker.report.page import Figure
 
 RUNS = {"one": {"pairs_seen": [16, 32, 48], "loss": [0.7, 0.69, 0.68], "margin": [0.0, 0.1, 0.2]}}
@@ -18,6 +19,7 @@ RUNS = {"one": {"pairs_seen": [16, 32, 48], "loss": [0.7, 0.69, 0.68], "margin":
 def every_figure() -> list[Figure]:
     generator = np.random.default_rng(0)
     labels = generator.random(50) < 0.5
+    few, many = (generator.random((2, count)) for count in (50, scatter.DOTS + 1))
     return [
         plots.margins(generator.random(50), generator.random(50)),
         plots.verdicts(generator.random(50), generator.random(30)),
@@ -25,6 +27,9 @@ def every_figure() -> list[Figure]:
         plots.forest([plots.Estimate("s", "m", 0.6, 0.5, 0.7)], reference=0.5, xlabel="win rate", caption="Rates."),
         curves.training(RUNS),
         plots.roc(labels, generator.random(50), finds="Q finds wrong labels"),
+        spread.prompts(generator.integers(0, 9, 50), np.arange(5)),
+        scatter.scatter(Raw(("one@1", "two@1"), few, 50, ()), "few"),
+        scatter.scatter(Raw(("one@1", "two@1"), many, 50, ()), "many"),
     ]
 
 
@@ -32,6 +37,8 @@ def test_margins_by_hand() -> None:
     """Margins 0.5, −0.5, 0, 0.25: one of four below 0, and 0 itself counts as not below."""
     figure = plots.margins([0.9, 0.2, 0.5, 0.5], [0.4, 0.7, 0.5, 0.25])
     assert "25.0% of 4 pairs" in figure.caption
+    assert "the mean difference is +0.06" in figure.caption
+    assert "mean +0.06" in figure.wide
     below = [n for start, n in zip(figure.data["from"], figure.data["pairs"], strict=True) if start < -1e-9]
     assert (sum(below), sum(figure.data["pairs"])) == (1, 4)
 

@@ -47,8 +47,9 @@ class Verb(NamedTuple):
 GROUPS: dict[str, dict[str, Verb]] = {
     "data": {
         "import": Verb("tastemaker.cli.import_", "read comparisons and their images into a data folder"),
-        "score": Verb("tastemaker.cli.score", "score every distinct image and prompt with a reward model"),
+        "score": Verb("tastemaker.cli.score", "score every distinct image and prompt with reward models"),
         "rank": Verb("tastemaker.cli.rank", "order the pairs by how sure the scores are, and cut"),
+        "subset": Verb("tastemaker.cli.subset", "write the kept pairs and a data card for other trainers"),
         "encode": Verb("tastemaker.cli.encode", "turn images and prompts into the latents that training reads"),
     },
     "model": {

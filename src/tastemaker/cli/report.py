@@ -22,11 +22,12 @@ def run(
 
     Args:
         out: The HTML file to write.
-        ranked: Output of `tastemaker rank`: agreement of scorer and labels, quality and cut.
+        ranked: Output of `tastemaker rank`: agreement of scorer and labels, quality and cut, prompts.
         eval: Output of `tastemaker evaluate`: win rates with intervals.
         images: Outputs of `tastemaker generate`, in the order given to evaluate: before and after.
         runs: Outputs of `tastemaker train` or `d3po`: training curves and recipes.
-        data: Output of `tastemaker import` that the ranking speaks of: shows the best and worst pairs.
+        data: Output of `tastemaker import` that the ranking speaks of: shows the best and worst pairs and, if several
+            scorers have finished, whether they agree.
         title: Heading of the page.
         lead: What stands under the heading; a summary of the inputs if not given.
     """

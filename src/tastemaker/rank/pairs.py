@@ -17,6 +17,7 @@ from tastemaker.base.files import atomic_file
 NAME = "pairs.parquet"
 DISCARDED = "discarded.parquet"
 TEXT, FLOAT = pa.string(), pa.float32()
+ORIGIN = "origin"
 SCHEMA = pa.schema(
     [
         *((name, TEXT) for name in ("pair_id", "prompt", "prompt_sha", "winner", "loser")),
@@ -43,6 +44,8 @@ class Pair:
     quality: float
     psi_winner: float | None
     psi_loser: float | None
+    origin: str = "label"
+    """Who says so: the `label`; or the scorers, where it is `swapped` (`rank.relabel`) or `constructed`."""
 
     @property
     def single(self) -> bool:
@@ -70,13 +73,13 @@ def read_pairs(ranked: Path) -> list[Pair]:
 
 
 def read_settings(ranked: Path) -> dict[str, Any]:
-    """How ``ranked`` was made: ``scorer``, ``calibration``, ``cut`` and ``quality_at_cut``."""
+    """How ``ranked`` was made: ``scorer``, ``calibration``, ``cut``, ``quality_at_cut``, and what else was chosen."""
     metadata = _read(ranked / NAME).schema.metadata or {}
     return {key.decode(): json.loads(value) for key, value in metadata.items()}
 
 
 def write_pairs(path: Path, table: pa.Table, settings: Mapping[str, Any]) -> None:
-    """Write rows of `SCHEMA` (discarded ones: and a ``reason``) durably; ``settings`` become metadata, as JSON."""
+    """Write rows of `SCHEMA` (and more, such as ``reason``) durably; ``settings`` become metadata, as JSON."""
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in settings.items()}
     with atomic_file(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
@@ -86,6 +89,7 @@ def _read(path: Path) -> pa.Table:
     if not path.exists():
         raise UserError(f"{path}: no such file; make it with: tastemaker rank DATA --scorer NAME --out {path.parent}")
     try:
-        return pq.read_table(path).select(SCHEMA.names)
+        table = pq.read_table(path)
+        return table.select([*SCHEMA.names, *(name for name in (ORIGIN,) if name in table.column_names)])
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{path}: not readable as ranked pairs ({error}); rank again into another --out") from None

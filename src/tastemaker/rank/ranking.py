@@ -1,192 +1,161 @@
-"""From comparisons and scores to ordered pairs: calibrate, orient, weigh, choose, write."""
+"""From comparisons and scores to ordered pairs: calibrate, orient, weigh, leave out, choose, write."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import clear_temporaries, locked, sha256_file
 from tastemaker.base.summary import fingerprint, finish, finished
 from tastemaker.data.store import COMPARISONS
-from tastemaker.rank.calibrate import Calibration, as_json, fit
+from tastemaker.rank import outcome
+from tastemaker.rank.calibrate import fit
 from tastemaker.rank.choose import Cut, best_first, choose
+from tastemaker.rank.construct import construct
+from tastemaker.rank.drop import CAP, CUT, DUPLICATE, STAYS, duplicate, reasons
+from tastemaker.rank.ensemble import blend
+from tastemaker.rank.judge import Judged, Scored, judge
 from tastemaker.rank.kinds import Kind, select
-from tastemaker.rank.pairs import DISCARDED, NAME, SCHEMA, Pair, read_pairs, read_settings, write_pairs
-from tastemaker.rank.quality import quality
+from tastemaker.rank.outcome import Ranked
+from tastemaker.rank.pairs import Pair, read_pairs, read_settings
+from tastemaker.rank.prompts import in_turn, over
+from tastemaker.rank.relabel import relabel
+from tastemaker.rank.settings import Ranking
+from tastemaker.rank.weigh import Weighed, against_labels, fitted, weigh
 from tastemaker.score.scores import NAME as SCORES
-from tastemaker.score.scores import Scores, find_scorer, read_scores, scores_folder
+from tastemaker.score.scores import find_scorer, read_scores, scores_folder
 from tastemaker.score.work import comparisons_sha
 
-__all__ = ["Cut", "Pair", "rank", "read_pairs", "read_settings"]
+__all__ = ["Cut", "Pair", "Ranking", "rank", "read_pairs", "read_settings"]
 
-REASONS = ("cut", "tie", "unscored")
+NEEDED = ("pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label")
+IF_THERE = ("share",)
+"""Columns that data imported by an earlier version do not have."""
 
-
-@dataclass(frozen=True)
-class Judged:
-    """n comparisons with a winner's and a loser's ψ; a tie has its two images in the order of their hashes.
-
-    All are pairs, or all are images that were judged alone, with a winner (liked) or a loser.
-    """
-
-    table: pa.Table
-    """Columns of `SCHEMA`; ``quality`` is null for ties and where a score is missing."""
-    tie: np.ndarray
-    """bool [n]"""
-    quality: np.ndarray
-    """float64 [n], NaN for ties and where a score is missing"""
-
-    @property
-    def rankable(self) -> np.ndarray:
-        """bool [n]: has a winner and both scores."""
-        ranked: np.ndarray = np.isfinite(self.quality)
-        return ranked
-
-    @property
-    def singles(self) -> bool:
-        """Whether these are single images."""
-        return bool(self.table["winner"].null_count or self.table["loser"].null_count)
+Duplicates = Callable[[Judged, np.ndarray], np.ndarray]
+"""Which of the pairs (rows of the judged, best first) are near-duplicates: bool."""
 
 
 def rank(
     data: Path,
-    scorer: str,
+    scorer: str | Sequence[str],
     out: Path,
-    cut: Cut | None = None,
+    how: Ranking | Cut | None = None,
     *,
     calibration: str | None = None,
     only: Kind | None = None,
 ) -> dict[str, Any]:
-    """Order the pairs of ``data`` by Q under ``scorer``, cut, and write them to ``out``; returns the summary.
+    """Order the pairs of ``data`` by their worth under ``scorer``, cut, and write them to ``out``; returns the summary.
 
-    ``scorer`` is an id or name that has scored ``data``; ``calibration`` (`rank.calibrate`) is the scorer's own
-    unless given; ``only`` (`rank.kinds`) says what to take of data that hold pairs and single images. The result does
-    not depend on the order of the comparisons, nor on which image stands first. Raises `UserError` when the scores are
-    missing, with the command that makes them, and for mixed data without ``only``.
+    ``scorer`` is an id or name that has scored ``data``, or several; ``how`` says all the rest (a `Cut` alone is a
+    `Ranking` by Q); ``calibration`` (`rank.calibrate`) is each scorer's own unless given; ``only`` (`rank.kinds`) says
+    what to take of data that hold pairs and single images. The result does not depend on the order of the comparisons,
+    nor on which image stands first. Raises `UserError` when scores are missing, with the command that makes them, for
+    mixed data without ``only``, and for choices that do not go together.
     """
     started = time.monotonic()
-    cut = cut or Cut()
-    scorer = find_scorer(data, scorer)
-    mark = _fingerprint(data, scorer, cut, calibration, only)
+    how = how if isinstance(how, Ranking) else Ranking(cut=how or Cut())
+    scorers = [find_scorer(data, name) for name in ([scorer] if isinstance(scorer, str) else scorer)]
+    weights = _weights(scorers, how)
+    mark = _fingerprint(data, scorers, how, calibration, only)
     with locked(out):
         clear_temporaries(out)
         summary = finished(out, mark)
         if summary is not None:
             return summary
-        scores = read_scores(data, scorer)
-        psi = fit(calibration or scores.calibration, scores.raw)
-        settings = {"scorer": scorer, "calibration": as_json(psi)}
+        panel = [_scored(data, *one, calibration) for one in zip(scorers, weights, strict=True)]
         comparisons = read_columns(data)
-        judged = judge(select(comparisons, only), scores, psi)
-        facts = {"only": only, "others": len(comparisons) - len(judged.table)} if only else {}
-        facts |= _write(out, judged, cut, settings)
-        return finish(out, "rank", started, **settings, **facts, **_spread(psi, scores), fingerprint=mark)
+        chosen = select(comparisons, only)
+        ranked = order(chosen, panel, how, partial(_duplicates, data, how))
+        settings = outcome.settings(panel, how, ranked)
+        facts = {"only": only, "others": len(comparisons) - len(chosen)} if only else {}
+        facts |= outcome.write(out, ranked, how, settings)
+        return finish(out, "rank", started, **settings, **facts, **outcome.spread(panel), fingerprint=mark)
 
 
-def judge(comparisons: pa.Table, scores: Scores, psi: Calibration) -> Judged:
-    """Orient every comparison by its label and weigh it: ψ of both images, or of the one, and Q."""
-    n = len(comparisons)
-    label, image_a, image_b, prompt = (comparisons[name] for name in ("label", "image_a", "image_b", "prompt_sha"))
-    tie = np.asarray(pc.equal(label, "tie"))
-    better = pc.is_in(label, pa.array(["a", "liked"]))
-    a_first = pc.if_else(pc.equal(label, "tie"), pc.less_equal(image_a, image_b), better)
-    winner, loser = pc.if_else(a_first, image_a, image_b), pc.if_else(a_first, image_b, image_a)
-    both = psi(scores.find(_joined(winner, loser), _joined(prompt, prompt)))  # one look-up for both is much faster
-    psi_w, psi_l = both[:n], both[n:]
-    agreement = quality(_where_missing(winner, psi_w, 1.0), _where_missing(loser, psi_l, 0.0))
-    q = np.where(tie, np.nan, agreement)
-    numbers = {"strength": np.where(tie, 0.0, 1.0), "psi_winner": psi_w, "psi_loser": psi_l, "quality": q}
-    columns = {name: comparisons[name] for name in ("pair_id", "prompt", "prompt_sha")}
-    columns |= {"winner": winner, "loser": loser}
-    columns |= {name: pa.array(values, pa.float32(), from_pandas=True) for name, values in numbers.items()}
-    return Judged(pa.table(columns).select(SCHEMA.names), tie, q)
+def order(comparisons: pa.Table, panel: Sequence[Scored], how: Ranking, duplicates: Duplicates) -> Ranked:
+    """All of ranking but the files: which of ``comparisons`` (`read_columns`) are kept, in which order, and why not."""
+    weights = [one.weight for one in panel]
+    judged = judge(comparisons, panel)
+    how.check(len(panel), judged.singles)
+    model = fitted(judged, how)
+    labels = None if model is None else against_labels(judged, model)
+    if how.relabel.to:
+        judged = relabel(judged, how.relabel)
+    if how.construct.most:
+        judged = construct(judged, how.construct, panel, partial(blend, weights=weights, combine=how.ensemble.combine))
+    weighed = weigh(judged, weights, how, model)
+    return replace(_select(judged, weighed, how, duplicates), model=model, labels=labels)
 
 
-def _where_missing(image: pa.ChunkedArray, psi: np.ndarray, value: float) -> np.ndarray:
-    """ψ, or ``value`` where there is no image; where there is one without a score ψ stays NaN."""
-    return np.where(np.asarray(image.is_null()), value, psi)
+def _select(judged: Judged, weighed: Weighed, how: Ranking, duplicates: Duplicates) -> Ranked:
+    """Best first, without near-duplicates and what is too much of one prompt, in turn if asked for, and cut."""
+    reason = reasons(judged, weighed.worth, how.drop)
+    rows = np.flatnonzero(reason == STAYS)
+    rows = rows[best_first(weighed.worth[rows], judged.pair_id.take(pa.array(rows)))]
+    if how.drop.near_duplicates is not None and len(rows):
+        rows = _without(rows, duplicates(judged, rows), reason, DUPLICATE)
+    if how.spread.per_prompt is not None:
+        rows = _without(rows, over(judged.prompt[rows], how.spread.per_prompt), reason, CAP)
+    if how.spread.diverse:
+        rows = rows[in_turn(judged.prompt[rows])]
+    wrong = None if weighed.right is None else 1 - weighed.right[rows]
+    ids = judged.pair_id.take(pa.array(rows))
+    numbers = {"quality": weighed.quality[rows], "wrong": wrong, "best": np.arange(len(rows))}
+    kept, left = choose(weighed.worth[rows], ids, how.cut, **numbers)
+    reason[rows[left]] = CUT
+    return Ranked(judged, weighed, rows[kept], reason)
 
 
-def _joined(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([*first.chunks, *second.chunks], first.type)
+def _without(rows: np.ndarray, drop: np.ndarray, reason: np.ndarray, why: int) -> np.ndarray:
+    reason[rows[drop]] = why
+    return rows[~drop]
 
 
-def _spread(psi: Calibration, scores: Scores) -> dict[str, Any]:
-    """What the calibration made of the distinct (image, prompt)."""
-    values = psi(scores.raw)
-    return {"psi_mean": float(values.mean()), "psi_std": float(values.std()), "clipped": psi.clipped(scores.raw)}
+def _duplicates(data: Path, how: Ranking, judged: Judged, best: np.ndarray) -> np.ndarray:
+    assert how.drop.near_duplicates is not None
+    return duplicate(judged, best, how.drop.near_duplicates, data)
+
+
+def _scored(data: Path, scorer: str, weight: float, calibration: str | None) -> Scored:
+    scores = read_scores(data, scorer)
+    return Scored(scores, fit(calibration or scores.calibration, scores.raw), weight)
+
+
+def _weights(scorers: Sequence[str], how: Ranking) -> list[float]:
+    if twice := [scorer for scorer in scorers if scorers.count(scorer) > 1]:
+        raise UserError(f"--scorer {twice[0]}: is given twice; name each scorer once")
+    if not scorers:
+        raise UserError("--scorer: name at least one that has scored the data; see tastemaker rank --help")
+    return how.ensemble.of(scorers)
 
 
 def read_columns(data: Path) -> pa.Table:
     """The comparisons as a table: a million of them are ranked column by column, not one by one."""
     path = data / COMPARISONS
     try:
-        return pq.read_table(path, columns=["pair_id", "prompt", "prompt_sha", "image_a", "image_b", "label"])
+        there = [name for name in IF_THERE if name in pq.read_schema(path).names]
+        return pq.read_table(path, columns=[*NEEDED, *there])
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not readable as comparisons ({error}); import again into another folder") from None
 
 
-def _write(out: Path, judged: Judged, cut: Cut, settings: dict[str, Any]) -> dict[str, Any]:
-    """Write both files; returns the counts and figures of the summary."""
-    ranked = np.flatnonzero(judged.rankable)
-    kept, left = (ranked[part] for part in choose(judged.quality[ranked], judged.table["pair_id"].take(ranked), cut))
-    discarded = _discarded(judged, left)
-    lowest = float(judged.quality[kept].min())
-    settings = settings | {"cut": asdict(cut), "quality_at_cut": lowest}
-    write_pairs(out / DISCARDED, discarded, settings)
-    write_pairs(out / NAME, judged.table.take(kept), settings)
-    reasons = Counter(discarded["reason"].to_pylist())
-    counts = {"kept": len(kept), "discarded": {reason: reasons[reason] for reason in REASONS}, "quality_at_cut": lowest}
-    if not judged.singles:
-        return {"pairs": len(judged.table), **counts, "share_loser_above_winner": _share_reversed(judged)}
-    liked = np.asarray(judged.table["winner"].is_valid())
-    verdicts = {"images": len(liked), "liked": int(liked.sum()), "kept_liked": int(liked[kept].sum())}
-    return {**verdicts, **counts, "share_disliked_above_liked": _share_misplaced(judged, liked)}
-
-
-def _discarded(judged: Judged, left: np.ndarray) -> pa.Table:
-    """The pairs below the cut, best first; then those without a score and the ties, by pair id."""
-    others = np.flatnonzero(~judged.rankable)
-    names = judged.table["pair_id"].take(others)
-    others = others[best_first(np.where(judged.tie[others], 0.0, 1.0), names)]
-    reason = ["cut"] * len(left) + np.where(judged.tie[others], "tie", "unscored").tolist()
-    return judged.table.take(np.concatenate([left, others])).append_column("reason", pa.array(reason, pa.string()))
-
-
-def _share_reversed(judged: Judged) -> float:
-    """Share of the rankable pairs whose loser has the higher ψ: where people and scorer disagree."""
-    rankable = judged.table.select(["psi_winner", "psi_loser"]).filter(judged.rankable)
-    return float(np.mean(np.asarray(rankable["psi_winner"]) < np.asarray(rankable["psi_loser"])))
-
-
-def _share_misplaced(judged: Judged, liked: np.ndarray) -> float | None:
-    """Share of all (liked, disliked) whose disliked image has the higher ψ, ties counted ½; None without both.
-
-    One less the area under the ROC curve (Mann & Whitney 1947): the single images' counterpart of `_share_reversed`.
-    """
-    good = np.sort(np.asarray(judged.table["psi_winner"])[judged.rankable & liked])
-    bad = np.asarray(judged.table["psi_loser"])[judged.rankable & ~liked]
-    if not len(good) or not len(bad):
-        return None
-    below = (np.searchsorted(good, bad, "left") + np.searchsorted(good, bad, "right")) / 2
-    return float(below.mean() / len(good))
-
-
-def _fingerprint(data: Path, scorer: str, cut: Cut, calibration: str | None, only: Kind | None) -> str:
-    kind = {"only": only} if only else {}
+def _fingerprint(data: Path, scorers: Sequence[str], how: Ranking, calibration: str | None, only: Kind | None) -> str:
+    scores = [sha256_file(scores_folder(data, scorer) / SCORES) for scorer in scorers]
     return fingerprint(
-        **kind,
+        **({"only": only} if only else {}),
+        **({"how": asked} if (asked := how.as_json()) else {}),
         comparisons=comparisons_sha(data),
-        scores=sha256_file(scores_folder(data, scorer) / SCORES),
-        cut=asdict(cut),
+        scores=scores[0] if len(scores) == 1 else scores,
+        cut=how.cut.as_json(),
         calibration=calibration,
     )

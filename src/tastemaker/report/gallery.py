@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base import draw
@@ -37,8 +38,17 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: str = "") -> Gallery:
-    """Winner and loser of each row of a pairs.parquet, or the one image, with ψ and Q; images come from ``data``."""
+def pairs(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    data: Path,
+    caption: str = "",
+    raw: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({}),
+) -> Gallery:
+    """Winner and loser of each row of a pairs.parquet, or the one image, with ψ and Q; images come from ``data``.
+
+    ``raw`` are more lines for an (image, prompt_sha), such as its raw scores.
+    """
     from tastemaker.data.images import decode
     from tastemaker.data.store import ImageStore
 
@@ -52,7 +62,7 @@ def pairs(title: str, rows: Sequence[Mapping[str, Any]], data: Path, caption: st
                     images[row[role]],
                     alt=shorten(f"{label} for: {row['prompt']}", SPOKEN),
                     label=label,
-                    lines=(f"ψ {row[f'psi_{role}']:.3f}",),
+                    lines=(f"ψ {row[f'psi_{role}']:.3f}", *raw.get((row[role], row["prompt_sha"]), ())),
                     mark="good" if role == "winner" else "bad",
                 )
                 for role, label in _roles(row).items()

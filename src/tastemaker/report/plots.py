@@ -23,20 +23,23 @@ FORMULAS: dict[Kind, str] = {
 
 
 def margins(psi_winner: ArrayLike, psi_loser: ArrayLike, name: str = "margins") -> Figure:
-    """Histogram of ψ_w − ψ_l over n pairs; below 0 the scorer disagrees with the label."""
+    """Histogram of ψ_w − ψ_l over n pairs with its mean; below 0 the scorer disagrees with the label."""
     import numpy as np
 
     margin = np.asarray(psi_winner, np.float64) - np.asarray(psi_loser, np.float64)
     reach = max(float(np.abs(margin).max()), 1e-6)
     counts, edges = np.histogram(margin, bins=40, range=(-reach, reach))
-    below = float(np.mean(margin < 0))
+    below, mean = float(np.mean(margin < 0)), float(margin.mean())
 
     def draw(canvas: Canvas, wide: bool) -> None:
         axes = canvas.subplots()
         axes.bar(edges[:-1], counts, np.diff(edges) * 0.9, align="edge", color=[SECOND] * 20 + [ACCENT] * 20)
         axes.axvline(0, color=INK, linewidth=1)
+        axes.axvline(mean, color=INK, linewidth=1.2, linestyle="--")
+        _beside(axes, mean, f"mean {mean:+.3f}".replace("-", "−"), counts.max() * 1.02, mean >= 0)
         axes.grid(axis="x", visible=False)
-        axes.set(xlabel="ψ of the winner − ψ of the loser", ylabel="pairs", ylim=(0, counts.max() * 1.2))
+        axes.set_title("How much higher the scorer rates the winner")
+        axes.set(xlabel="ψ of the winner − ψ of the loser", ylabel="pairs", ylim=(0, counts.max() * 1.25))
         who = "scorer " if wide else ""
         style: dict[str, Any] = {"transform": axes.transAxes, "va": "top", "weight": "bold"}
         axes.text(0.01, 0.98, f"{below:.1%} {who}disagrees", color=SECOND, ha="left", **style)
@@ -44,10 +47,16 @@ def margins(psi_winner: ArrayLike, psi_loser: ArrayLike, name: str = "margins") 
 
     caption = (
         f"In {below:.1%} of {margin.size:,} pairs the scorer rates the losing image above the winning one "
-        "(ψ of the winner − ψ of the loser is below 0)."
+        f"(ψ of the winner − ψ of the loser is below 0); the mean difference is {mean:+.3f}."
     )
     data = {"from": edges[:-1].tolist(), "to": edges[1:].tolist(), "pairs": counts.tolist()}
     return figure(name, draw, (2.9, 2.7), alt=f"Histogram. {caption}", caption=caption, data=data)
+
+
+def _beside(axes: Axes, x: float, text: str, y: float, right: bool) -> None:
+    """A word to the right or left of a line at ``x``, in points so that it keeps clear of it on any screen."""
+    style: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "ha": "left" if right else "right"}
+    axes.annotate(text, (x, y), (5 if right else -5, 0), color=INK, **style)
 
 
 def verdicts(psi_liked: ArrayLike, psi_disliked: ArrayLike, name: str = "verdicts") -> Figure:
@@ -63,6 +72,7 @@ def verdicts(psi_liked: ArrayLike, psi_disliked: ArrayLike, name: str = "verdict
         for (side, heights), colour in zip(counts.items(), (ACCENT, SECOND), strict=True):
             axes.stairs(heights, edges, fill=True, color=colour, alpha=0.55, label=side)
         axes.grid(axis="x", visible=False)
+        axes.set_title("How the scorer rates what people liked and disliked")
         axes.set(xlabel="ψ of the image", ylabel="images", xlim=(0, 1))
         axes.legend(frameon=False, ncols=2 if wide else 1)
 
@@ -84,6 +94,7 @@ def sorted_quality(quality: ArrayLike, kept: int | None, name: str = "quality", 
     def draw(canvas: Canvas, wide: bool) -> None:
         axes = canvas.subplots()
         axes.plot(share, q[rank], color=ACCENT)
+        axes.set_title("Quality in order")
         axes.set(xlabel=f"{of}, best first", ylabel="quality Q", xlim=(0, 1), ylim=(0, 1.03))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         if kept:

@@ -10,7 +10,7 @@ from typing import Any
 from tastemaker import __version__
 from tastemaker.base import files, summary
 from tastemaker.base.errors import UserError
-from tastemaker.report import inputs, page, rounds, sections
+from tastemaker.report import agreement, inputs, page, ranking, rounds, sections
 from tastemaker.report.page import Section
 
 TITLE = "What the model learned to like"
@@ -30,7 +30,8 @@ def report(
 ) -> dict[str, Any]:
     """Write the page to ``out`` (.html) and every figure's numbers to ``<name>-data/`` beside it.
 
-    ``ranked`` is an output of ``rank``, ``data`` the imported images it speaks of, ``images`` outputs of ``generate``
+    ``ranked`` is an output of ``rank``, ``data`` the imported images it speaks of (with
+    several finished scorers also whether they agree), ``images`` outputs of ``generate``
     (the base first, in the order given to ``evaluate``), ``eval`` an output of ``evaluate``, ``runs`` outputs of
     ``train`` or ``d3po`` (with a section about its rounds); each adds its sections. ``extra`` sections stand before the
     settings. The same inputs give the same bytes. Raises `UserError` for a missing or damaged input, or when nothing is
@@ -56,8 +57,6 @@ def build(
     extra: Sequence[Section] = (),
 ) -> list[Section]:
     """The sections of the page, in the order in which they stand."""
-    if not (ranked or eval or images or runs or extra):
-        raise UserError("nothing to report: give at least one of --ranked, --eval, --images, --runs")
     made = []
     if eval:
         made.append(sections.result(files.read_json(eval / "metrics.json")))
@@ -65,11 +64,15 @@ def build(
         drawn, prompts = inputs.read_drawn(images, eval)
         made.append(sections.before_after(drawn, prompts))
     if ranked:
-        made.append(sections.ranking(ranked, data))
+        made.append(ranking.section(ranked, data))
+    if data and (agree := agreement.section(data, ranking.scorers(ranked) if ranked else ())):
+        made.append(agree)
     if runs:
         _check_names(runs)
         made.append(sections.training({run.resolve().name: inputs.read_metrics(run) for run in runs}))
         made += [rounds.learning(run) for run in runs if inputs.is_online(run)]
+    if not (made or extra):
+        raise UserError("nothing to report: give at least one of --ranked, --eval, --images, --runs")
     return [*made, *extra, _settings(ranked, eval, images, runs)]
 
 

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.base.errors import UserError
 from tastemaker.report import curves, gallery, plots
-from tastemaker.report.page import Facts, Gallery, Section, Table, Text, Tile, Tiles
+from tastemaker.report.page import Facts, Section, Table, Text, Tile, Tiles
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tastemaker.report.gallery import Drawn
 
-PAIRS = 6
-"""Pairs at each end of the order."""
 RANDOM, EXTREME = 12, 4
 """Prompts drawn at random, and those with the largest gains and losses."""
 TILES = 4
-ENDS: dict[plots.Kind, tuple[str, str]] = {
-    "pairs": (
-        "The scorer is sure that the winner is good and the loser is not.",
-        "The scorer would have chosen the other image, or likes neither.",
-    ),
-    "images": ("The scorer is of the people's opinion.", "The scorer is of the opposite opinion."),
-}
-"""What the ends of the order have in common, best and worst."""
 
 
 def result(metrics: Mapping[str, Any]) -> Section:
@@ -111,44 +97,6 @@ def before_after(drawn: Sequence[Drawn], prompts: int) -> Section:
         parts.append(gallery.models(f"Largest gains of {drawn[1].name}", drawn, order[:count], by))
         parts.append(gallery.models(f"Largest losses of {drawn[1].name}", drawn, order[::-1][:count], by))
     return Section("Before and after", tuple(parts))
-
-
-def ranking(ranked: Path, data: Path | None) -> Section:
-    """How far scorer and labels agree, sorted quality with the cut, and (given the data) the best and worst pairs."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from tastemaker.evaluate.journal import read_table
-
-    kept, discarded = (read_table(ranked / f"{name}.parquet") for name in ("pairs", "discarded"))
-    if not len(kept):
-        raise UserError(f"{ranked / 'pairs.parquet'}: holds no pair; rank again with a larger --fraction")
-    cut = discarded.filter(pc.equal(discarded["reason"], "cut")).select(kept.column_names)
-    pairs = pa.concat_tables([kept, cut])
-    quality = pairs["quality"].to_numpy()
-    by_quality = not len(cut) or quality[: len(kept)].min() >= quality[len(kept) :].max()
-    psi, kind = (pairs["psi_winner"], pairs["psi_loser"]), _kind(pairs)
-    figures = (
-        plots.margins(*psi) if kind == "pairs" else plots.verdicts(*(column.drop_null() for column in psi)),
-        plots.sorted_quality(quality, len(kept) if by_quality else None, of=kind),
-    )
-    order = np.argsort(-quality, kind="stable")
-    return Section("Which comparisons to trust", figures + (_ends(pairs, order, data) if data else ()))
-
-
-def _kind(ranked: pa.Table) -> plots.Kind:
-    """Whether two images or one stand in the rows."""
-    return "images" if ranked["winner"].null_count or ranked["loser"].null_count else "pairs"
-
-
-def _ends(ranked: pa.Table, order: Any, data: Path) -> tuple[Gallery, ...]:
-    count, kind = min(PAIRS, len(order) // 2), _kind(ranked)
-    ends = {"Best": order[:count], "Worst": order[::-1][:count]}
-    return tuple(
-        gallery.pairs(f"{end} {kind} by Q", ranked.take(rows).to_pylist(), data, says)
-        for (end, rows), says in zip(ends.items(), ENDS[kind], strict=True)
-    )
 
 
 def training(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Section:
