@@ -63,6 +63,8 @@ class Copy:
                 shutil.copytree(there, folder / name, ignore=ignore)
             else:
                 shutil.copy(there, folder)
+        if (shared := ROOT.parent / "shared").is_dir():
+            (folder / "shared").symlink_to(shared)  # where tests/conftest.py looks for golden values
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         path = {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
         self.environment = kept | path

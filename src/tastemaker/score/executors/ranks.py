@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import timedelta
-from itertools import islice
 
 import torch.distributed as dist
 
@@ -53,10 +52,7 @@ class Ranks:
 
     def run(self, job: Job, blocks: Iterable[Block], tick: Tick) -> None:
         """Carry out this rank's ``blocks``."""
-        first = list(islice(blocks, 1))
-        if first:  # a rank without work loads no model
-            use_gpu(int(os.environ.get("LOCAL_RANK", "0")))
-            worker = Worker(job)
-            for part in (first, blocks):
-                for block in part:
-                    worker.carry_out(block, tick)
+        use_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        worker = Worker(job)
+        for block in blocks:
+            worker.carry_out(block, tick)
