@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/scoring_overhead.py
 
-A random CLIP of ViT-B/32's size, JPEGs of 512², batches of 32. Rounds alternate between the run and the bare loop
-(decode, transform, encode, write nothing); CPU seconds of the whole process, the median of the paired ratios.
+A random CLIP of ViT-B/32's size, JPEGs of 512², batches of 32. The bare loop decodes, transforms, encodes and writes
+nothing. Each round measures A B B A, so that what drifts falls on both; CPU seconds of the whole process, the median of
+the rounds' ratios and their range.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,7 @@ from tastemaker.score.scorer import transformed
 from tastemaker.score.scores import FOLDER
 from tastemaker.world.assets import SCORER
 
-IMAGES, BATCH, ROUNDS = 128, 32, 5
+IMAGES, BATCH, ROUNDS = 96, 32, 3
 
 
 def jpeg(number: int) -> bytes:
@@ -82,17 +85,18 @@ def main() -> None:
         half = data_of(folder / "half", images[: IMAGES // 2], repeats=1)
         scorer = ClipScore(checkpoint=str(folder / "clip"), tokenizer=str(SCORER))
         run(scorer, half)  # loads weights, warms caches
-        rounds = [
-            (bare(scorer, images), run(scorer, once), run(scorer, often), run(scorer, half)) for _ in range(ROUNDS)
-        ]
-        print(f"bare model and decode   {statistics.median(row[0] for row in rounds):6.2f} s CPU for {IMAGES} images")
-        print(f"the run                 {ratio(rounds, 1, 0):6.3f} of it")
-        print(f"8 times the comparisons {ratio(rounds, 2, 1):6.3f} of the run")
-        print(f"half the images         {ratio(rounds, 3, 1):6.3f} of the run")
+        alone = partial(bare, scorer, images)
+        show("the run, of bare model and decode", partial(run, scorer, once), alone)
+        show("8 times the comparisons, of the run", partial(run, scorer, often), partial(run, scorer, once))
+        show("half the images, of the run", partial(run, scorer, half), partial(run, scorer, once))
 
 
-def ratio(rounds: list[tuple[float, ...]], part: int, whole: int) -> float:
-    return statistics.median(row[part] / row[whole] for row in rounds)
+def show(what: str, a: Callable[[], float], b: Callable[[], float]) -> None:
+    ratios = []
+    for _ in range(ROUNDS):
+        first, second, third, fourth = a(), b(), b(), a()
+        ratios.append((first + fourth) / (second + third))
+    print(f"{what:<40}{statistics.median(ratios):6.3f}   ({min(ratios):.3f}–{max(ratios):.3f})", flush=True)
 
 
 if __name__ == "__main__":
