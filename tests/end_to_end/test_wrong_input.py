@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, str]] = {
     "import bad/text.parquet --out new": ("bad/text.parquet", "download it again"),
     "import bad/cut.parquet --out new": ("bad/cut.parquet", "download it again"),
     "import bad/x.zip --out new": ("bad/x.zip", "not a whole Parquet file"),
-    "import bad/empty --out new": ("bad/empty", "no *.parquet, *.jsonl or *.csv"),
+    "import bad/empty --out new": ("bad/empty", "name one with --format"),
     "import bad/empty.jsonl --out new": ("bad/empty.jsonl", "has no rows"),
     "import bad/columns.jsonl --out new": ("bad/columns.jsonl", "needs the fields of one of: prompt, chosen, rejected"),
     "import pick --split test --out new": ("'test'", "found train"),
