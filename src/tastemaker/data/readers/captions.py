@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file, sha256_text
 from tastemaker.data.readers.files import read_inside, state
-from tastemaker.data.readers.row import Place, Problem
+from tastemaker.data.readers.row import Place, Problem, Row, Unreadable
 from tastemaker.data.readers.table import SUFFIXES, plain, records, tables, text_or_problem
 
 METADATA = "metadata"
@@ -29,6 +29,43 @@ class Broken:
     table: str
     line: int
     problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """An opened folder: what it holds by name, and then the lines of its table that are broken.
+
+    Each is a file of its own to `Place`, so that a new image does not change the places, and ids, of the others.
+    """
+
+    root: Path
+    entries: tuple[str | Broken, ...]
+    captions: dict[str, str | Problem]
+    """What the table says of an entry, by its name."""
+    digest: str
+
+    @property
+    def rows(self) -> int:
+        """How many entries there are."""
+        return len(self.entries)
+
+    @property
+    def identity(self) -> list[str]:
+        """The names, sizes and times of all files, and the table's content."""
+        return [self.digest]
+
+    def read(self, start: Place) -> Iterator[Row | Unreadable]:
+        """The entries from ``start`` on."""
+        root = self.root.resolve()
+        for place, entry in placed(self.entries, start):
+            if isinstance(entry, Broken):
+                yield Unreadable(place, entry.table, entry.problem)
+            else:
+                yield self.row(root, entry, place)
+
+    def row(self, root: Path, name: str, place: Place) -> Row:
+        """What the entry ``name`` below ``root`` (resolved) says; each format has its own."""
+        raise NotImplementedError
 
 
 class Told(NamedTuple):

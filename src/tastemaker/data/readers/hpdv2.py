@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from tastemaker.base.errors import UserError
 from tastemaker.data.readers.listed import (
     Fields,
     Listed,
@@ -22,11 +21,11 @@ from tastemaker.data.readers.listed import (
     is_number,
     lists,
     lower_wins,
-    open_listed,
+    open_lists,
     ranking,
     unlike,
 )
-from tastemaker.data.readers.options import Options, of_split
+from tastemaker.data.readers.options import Options
 from tastemaker.data.readers.row import Preference, Problem, poll, read_preference
 from tastemaker.data.readers.table import kind, text_or_problem
 
@@ -43,12 +42,9 @@ def claims(path: Path) -> bool:
 
 def open_path(path: Path, options: Options) -> Listed:
     """A list, or a folder of them, each of which is a split of its name. Raises `UserError` where there is none."""
-    options.refuse(path, "question")
-    found = lists(path, _fits)
-    if not found:
-        raise UserError(f"{path}: no *.json with prompt, file_path, human_preference or prompt, image_path, rank")
-    chosen = of_split(found, options.split, str(path), lambda table: table.stem)
-    return open_listed(LISTING, path.parent if path.is_file() else path, chosen)
+    return open_lists(
+        path, options, LISTING, _fits, "*.json with prompt, file_path, human_preference or prompt, image_path, rank"
+    )
 
 
 def _fits(fields: Fields) -> bool:

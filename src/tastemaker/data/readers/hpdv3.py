@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tastemaker.base.errors import UserError
-from tastemaker.data.readers.listed import Fields, Listed, Listing, Named, Pair, is_number, lists, open_listed
-from tastemaker.data.readers.options import Options, of_split
+from tastemaker.data.readers.listed import Fields, Listed, Listing, Named, Pair, is_number, lists, open_lists
+from tastemaker.data.readers.options import Options
 from tastemaker.data.readers.row import Preference, Problem, poll
 from tastemaker.data.readers.table import plain, text_or_problem
 
@@ -27,12 +26,7 @@ def claims(path: Path) -> bool:
 
 def open_path(path: Path, options: Options) -> Listed:
     """A list, or a folder of them, each of which is a split of its name. Raises `UserError` where there is none."""
-    options.refuse(path, "question")
-    found = lists(path, _fits)
-    if not found:
-        raise UserError(f"{path}: no *.json or *.jsonl with prompt, path1, path2")
-    chosen = of_split(found, options.split, str(path), lambda table: table.stem)
-    return open_listed(LISTING, path.parent if path.is_file() else path, chosen)
+    return open_lists(path, options, LISTING, _fits, "*.json or *.jsonl with prompt, path1, path2")
 
 
 def _fits(fields: Fields) -> bool:

@@ -18,6 +18,7 @@ from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file
 from tastemaker.data.readers.files import read_one_of, state
 from tastemaker.data.readers.json_list import LIST
+from tastemaker.data.readers.options import Options, of_split
 from tastemaker.data.readers.row import Place, Preference, Problem, Row, Side, Unreadable
 from tastemaker.data.readers.table import Record, kind, plain, records
 
@@ -140,6 +141,16 @@ def lists(path: Path, fits: Callable[[Fields], bool], pattern: str = "*") -> lis
         with suppress(UserError):  # one that is broken is not this, as long as nobody has named it
             found += [file] * (file.suffix.lower() in LISTS and file.is_file() and _shows(file, fits))
     return found
+
+
+def open_lists(path: Path, options: Options, listing: Listing, fits: Callable[[Fields], bool], needed: str) -> Listed:
+    """A list, or a folder of them, each of which is a split of its name. Raises `UserError` where there is none."""
+    options.refuse(path, "question")
+    found = lists(path, fits)
+    if not found:
+        raise UserError(f"{path}: no {needed}")
+    chosen = of_split(found, options.split, str(path), lambda table: table.stem)
+    return open_listed(listing, path.parent if path.is_file() else path, chosen)
 
 
 def ranking(

@@ -5,7 +5,6 @@ Its caption is where `captions` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,18 +14,18 @@ from tastemaker.data.readers.captions import (
     METADATA,
     SIDECAR,
     Broken,
+    Entries,
     caption,
     find_files,
     fingerprint,
     metadata,
     only_metadata,
-    placed,
     read_captions,
     sidecar_of,
 )
 from tastemaker.data.readers.files import read_inside
 from tastemaker.data.readers.options import Options
-from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable
+from tastemaker.data.readers.row import Place, Problem, Row, Side
 from tastemaker.data.readers.table import plain
 
 FORMAT = "verdicts"
@@ -36,36 +35,22 @@ Captions = dict[str, str | Problem]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """An opened folder: the names of its images, relative to it, and then the lines that are broken.
+class Verdicts(Entries):
+    """An opened folder; an entry is an image."""
 
-    Each is a file of its own to `Place`, so that a new image does not change the places, and ids, of the others.
-    """
-
-    root: Path
-    entries: tuple[str | Broken, ...]
-    captions: Captions
-    digest: str
     format: str = FORMAT
 
-    @property
-    def rows(self) -> int:
-        """How many entries there are."""
-        return len(self.entries)
-
-    @property
-    def identity(self) -> list[str]:
-        """The names, sizes and times of all files, and the table's content."""
-        return [self.digest]
-
-    def read(self, start: Place) -> Iterator[Row | Unreadable]:
-        """The entries from ``start`` on."""
-        root = self.root.resolve()
-        for place, entry in placed(self.entries, start):
-            if isinstance(entry, Broken):
-                yield Unreadable(place, entry.table, entry.problem)
-            else:
-                yield _row(root, entry, place, self.captions.get(entry))
+    def row(self, root: Path, name: str, place: Place) -> Row:
+        """The image ``name``: where it lies is its verdict."""
+        named = PurePosixPath(name)
+        return Row(
+            place,
+            plain(name),
+            prompt=caption(root, sidecar_of(name), self.captions.get(name)),
+            a=Side("image", _image(root, name), extension=named.suffix.lower()),
+            b=None,
+            label=_verdict(named),
+        )
 
 
 def claims(path: Path) -> bool:
@@ -101,18 +86,6 @@ def _captions(table: Path | None) -> tuple[Captions, list[Broken]]:
         twice = Problem("prompt", "prompt_ambiguous", f"{METADATA}.* has several lines for this image")
         captions[line.name] = twice if line.name in captions else line.caption
     return captions, broken
-
-
-def _row(root: Path, name: str, place: Place, told: str | Problem | None) -> Row:
-    named = PurePosixPath(name)
-    return Row(
-        place,
-        plain(name),
-        prompt=caption(root, sidecar_of(name), told),
-        a=Side("image", _image(root, name), extension=named.suffix.lower()),
-        b=None,
-        label=_verdict(named),
-    )
 
 
 def _image(root: Path, name: str) -> bytes | Problem:

@@ -7,7 +7,7 @@ both by what is the same (`cat.png`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,17 +16,17 @@ from tastemaker.data.readers.captions import (
     METADATA,
     SIDECAR,
     Broken,
+    Entries,
     caption,
     find_files,
     fingerprint,
     metadata,
     only_metadata,
-    placed,
     read_captions,
 )
 from tastemaker.data.readers.files import read_inside
 from tastemaker.data.readers.options import Options
-from tastemaker.data.readers.row import Place, Problem, Row, Side, Unreadable
+from tastemaker.data.readers.row import Place, Problem, Row, Side
 from tastemaker.data.readers.table import plain
 
 FORMAT = "winlose"
@@ -37,40 +37,15 @@ Files = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class WinLose:
-    """An opened folder: what its pairs have in common, and then the lines of the table that are broken.
+class WinLose(Entries):
+    """An opened folder; an entry is a pair, by what the names of its images have in common."""
 
-    Each is a file of its own to `Place`, so that a new pair does not change the places, and ids, of the others.
-    """
-
-    root: Path
     folders: tuple[str, str]
-    entries: tuple[str | Broken, ...]
     files: tuple[Files, Files]
-    captions: dict[str, str | Problem]
-    digest: str
     format: str = FORMAT
 
-    @property
-    def rows(self) -> int:
-        """How many entries there are."""
-        return len(self.entries)
-
-    @property
-    def identity(self) -> list[str]:
-        """The names, sizes and times of all files, and the table's content."""
-        return [self.digest]
-
-    def read(self, start: Place) -> Iterator[Row | Unreadable]:
-        """The entries from ``start`` on."""
-        root = self.root.resolve()
-        for place, entry in placed(self.entries, start):
-            if isinstance(entry, Broken):
-                yield Unreadable(place, entry.table, entry.problem)
-            else:
-                yield self._row(root, entry, place)
-
-    def _row(self, root: Path, name: str, place: Place) -> Row:
+    def row(self, root: Path, name: str, place: Place) -> Row:
+        """The pair ``name``; the image of the first folder won."""
         a, b = (
             _side(root, folder, name, files.get(name, []))
             for folder, files in zip(self.folders, self.files, strict=True)
@@ -97,7 +72,8 @@ def open_path(path: Path, options: Options) -> WinLose:
         raise UserError(f"{path}: no images in {' or '.join(folders)}")
     captions, broken = _captions(table, folders)
     entries: tuple[str | Broken, ...] = (*sorted({*won, *lost, *captions}), *broken)
-    return WinLose(path, folders, entries, (won, lost), captions, fingerprint(path, table, [*found[0], *found[1]]))
+    digest = fingerprint(path, table, [*found[0], *found[1]])
+    return WinLose(path, entries, captions, digest, folders, (won, lost))
 
 
 def _folders(path: Path) -> tuple[str, str] | None:
