@@ -208,7 +208,7 @@ def test_reading_what_is_not_there_or_damaged(data: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"pairs\.parquet: not readable as ranked pairs"):
         read_pairs(tmp_path / "out")
     (data / "comparisons.parquet").write_bytes(b"PAR1 half")
-    with pytest.raises(UserError, match=r"comparisons\.parquet: not readable as comparisons"):
+    with pytest.raises(UserError, match=r"comparisons\.parquet: damaged or not a Parquet file"):
         rank(data, "red", tmp_path / "more")
     (data / "comparisons.parquet").unlink()
     with pytest.raises(UserError, match=r"comparisons\.parquet: no such file"):

@@ -68,5 +68,5 @@ def test_a_block_asks_for_what_is_left_only(work: Work) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "comparisons.parquet").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"comparisons\.parquet: not readable as comparisons .* import the data again"):
+    with pytest.raises(UserError, match=r"comparisons\.parquet: damaged .* import the data again"):
         wanted(tmp_path)

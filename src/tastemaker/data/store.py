@@ -6,7 +6,7 @@ reading one image costs little and no reader needs more memory than one row grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -92,6 +92,17 @@ def _wrong(comparison: Comparison) -> str:
     if share is not None and (not 0 <= share <= 1 or label != label_of(share)):
         return f"label {label!r} with a share of {share}; import the data again"
     return ""
+
+
+def read_columns(data: Path, needed: Sequence[str], if_there: Sequence[str] = ()) -> pa.Table:
+    """Columns of the comparisons of a store: a million rows are worked on column by column, not one by one.
+
+    ``if_there`` are columns that a store of an earlier version does not have. Raises `UserError` naming the file.
+    """
+    path = data / COMPARISONS
+    with _readable(path):
+        there = [name for name in if_there if name in pq.read_schema(path).names]
+        return pq.read_table(path, columns=[*needed, *there]).select([*needed, *there])
 
 
 def write_images(data: Path, images: Iterable[bytes]) -> list[str]:

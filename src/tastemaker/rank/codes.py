@@ -35,7 +35,7 @@ class Coded:
 
 
 def code(comparisons: pa.Table, known: pa.Array | None = None) -> Coded:
-    """Number the images and prompts of ``comparisons`` (`ranking.read_columns`); images ``known`` [k] come first."""
+    """Number the images and prompts of ``comparisons`` (columns `ranking.NEEDED`); images ``known`` [k] come first."""
     n = len(comparisons)
     both = pa.chunked_array([*comparisons["image_a"].chunks, *comparisons["image_b"].chunks], pa.string())
     image, images = encoded(both, known)

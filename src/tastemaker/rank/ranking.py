@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import clear_temporaries, locked, sha256_file
 from tastemaker.base.summary import fingerprint, finish, finished
-from tastemaker.data.store import COMPARISONS
+from tastemaker.data.store import read_columns
 from tastemaker.rank import outcome
 from tastemaker.rank.calibrate import fit
 from tastemaker.rank.choose import Cut, best_first, choose
@@ -73,7 +72,7 @@ def rank(
         if summary is not None:
             return summary
         panel = [_scored(data, *one, calibration) for one in zip(scorers, weights, strict=True)]
-        comparisons = read_columns(data)
+        comparisons = read_columns(data, NEEDED, IF_THERE)
         chosen = select(comparisons, only)
         ranked = order(chosen, panel, how, partial(_duplicates, data, how))
         settings = outcome.settings(panel, how, ranked)
@@ -83,7 +82,10 @@ def rank(
 
 
 def order(comparisons: pa.Table, panel: Sequence[Scored], how: Ranking, duplicates: Duplicates) -> Ranked:
-    """All of ranking but the files: which of ``comparisons`` (`read_columns`) are kept, in which order, and why not."""
+    """All of ranking but the files: which comparisons are kept, in which order, and why not.
+
+    ``comparisons`` has the columns `NEEDED`, and `IF_THERE`.
+    """
     weights = [one.weight for one in panel]
     judged = judge(comparisons, panel)
     how.check(len(panel), judged.singles)
@@ -137,16 +139,6 @@ def _weights(scorers: Sequence[str], how: Ranking) -> list[float]:
     if not scorers:
         raise UserError("--scorer: name at least one that has scored the data; see tastemaker rank --help")
     return how.ensemble.of(scorers)
-
-
-def read_columns(data: Path) -> pa.Table:
-    """The comparisons as a table: a million of them are ranked column by column, not one by one."""
-    path = data / COMPARISONS
-    try:
-        there = [name for name in IF_THERE if name in pq.read_schema(path).names]
-        return pq.read_table(path, columns=[*NEEDED, *there])
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not readable as comparisons ({error}); import again into another folder") from None
 
 
 def _fingerprint(data: Path, scorers: Sequence[str], how: Ranking, calibration: str | None, only: Kind | None) -> str:

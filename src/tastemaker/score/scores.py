@@ -48,7 +48,7 @@ class Scores:
         if not len(self):
             return np.full(len(sha), np.nan)
         images, prompts, mine = self._index
-        asked = _joined(_place(sha, images), _place(prompt_sha, prompts), len(prompts))
+        asked = _joined(place(sha, images), place(prompt_sha, prompts), len(prompts))
         row = np.searchsorted(mine, asked).clip(max=len(mine) - 1)
         return np.where(mine[row] == asked, self.raw[row].astype(np.float64), np.nan)
 
@@ -57,7 +57,7 @@ class Scores:
         """Distinct images, distinct prompts, and each row's place among them as one rising int64."""
         first = _first_of_runs(self.sha)
         images, prompts = self.sha.filter(pa.array(first)), pc.unique(self.prompt_sha).sort()
-        return images, prompts, _joined(np.cumsum(first) - 1, _place(self.prompt_sha, prompts), len(prompts))
+        return images, prompts, _joined(np.cumsum(first) - 1, place(self.prompt_sha, prompts), len(prompts))
 
     @cached_property
     def _row_of(self) -> dict[Key, int]:
@@ -133,7 +133,7 @@ def _joined(image: np.ndarray, prompt: np.ndarray, prompts: int) -> np.ndarray:
     return np.where((image < 0) | (prompt < 0), -1, image * prompts + prompt)
 
 
-def _place(values: pa.Array, known: pa.Array) -> np.ndarray:
+def place(values: pa.Array | pa.ChunkedArray, known: pa.Array) -> np.ndarray:
     """int64 [n]: where each value stands among the known ones, or -1."""
     return np.asarray(pc.fill_null(pc.index_in(values, value_set=known), -1)).astype(np.int64)
 

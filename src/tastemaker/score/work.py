@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_file
-from tastemaker.data.store import COMPARISONS
+from tastemaker.data.store import COMPARISONS, read_columns
+from tastemaker.score.scores import place
 
 NEEDED = ["prompt", "prompt_sha", "image_a", "image_b"]
 
@@ -47,7 +46,7 @@ class Work:
 
     def find(self, sha: pa.ChunkedArray, prompt_sha: pa.ChunkedArray) -> np.ndarray:
         """int64 [m]: the row of each (image, prompt); −1 where it is not asked for."""
-        image, prompt = _place(sha, self.images), _place(prompt_sha, self.prompt_shas)
+        image, prompt = place(sha, self.images), place(prompt_sha, self.prompt_shas)
         asked = image * len(self.prompts) + prompt
         row = np.searchsorted(self._key, asked).clip(max=len(self) - 1)
         return np.where((image >= 0) & (prompt >= 0) & (self._key[row] == asked), row, -1)
@@ -64,7 +63,7 @@ class Work:
 
 def wanted(data: Path) -> Work:
     """All distinct (image, prompt) of ``data``; raises `UserError` when there is none."""
-    table = _read(data)
+    table = read_columns(data, NEEDED).combine_chunks()
     if not len(table):
         raise UserError(f"{data}: there are no comparisons here; import some with: tastemaker import")
     prompt = _coded(table["prompt_sha"])
@@ -84,14 +83,6 @@ def comparisons_sha(data: Path) -> str:
     return sha256_file(path)
 
 
-def _read(data: Path) -> pa.Table:
-    try:
-        return pq.read_table(data / COMPARISONS, columns=NEEDED).select(NEEDED).combine_chunks()
-    except (pa.ArrowException, OSError, KeyError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise UserError(f"{data / COMPARISONS}: not readable as comparisons ({text}); import the data again") from None
-
-
 def _given(image_b: pa.ChunkedArray) -> np.ndarray:
     """bool [2n]: which of (first, second, first, …) there are."""
     given = np.ones((len(image_b), 2), bool)
@@ -108,8 +99,3 @@ def _in_turn(image_a: pa.ChunkedArray, image_b: pa.ChunkedArray) -> pa.ChunkedAr
 def _coded(values: pa.ChunkedArray) -> pa.DictionaryArray:
     """Codes by first appearance, and what they stand for."""
     return pa.concat_arrays(values.chunks).dictionary_encode()
-
-
-def _place(values: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
-    """int64 [n]: where each value stands among the known ones, or −1."""
-    return np.asarray(pc.fill_null(pc.index_in(values, value_set=known), -1)).astype(np.int64)

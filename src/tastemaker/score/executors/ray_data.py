@@ -7,7 +7,7 @@ block together in their order and writes it, as any other executor does. `pip in
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ from tastemaker.score.executors import Tick
 from tastemaker.score.view import View
 from tastemaker.score.worker import Answers, Eyes, Judge, write
 
-IN_FLIGHT = 64
-"""Blocks given to Ray at a time, so that the plan of a million rows is not one list."""
 Item = dict[str, Any]
 
 
@@ -51,41 +49,41 @@ class RayData:
         self._ray.shutdown()
 
     def run(self, job: Job, blocks: Iterable[Block], tick: Tick) -> None:
-        """Carry out ``blocks``, `IN_FLIGHT` at a time."""
+        """Carry out ``blocks``, and write each when all of its batches are there."""
+        plan = Plan(job, {block.number: block for block in blocks})
         trusted = set(job.trusted)
-        waiting: list[Block] = []
-        for block in blocks:
-            waiting.append(block)
-            if len(waiting) == IN_FLIGHT:
-                self._carry_out(job, waiting, trusted, tick)
-                waiting = []
-        if waiting:
-            self._carry_out(job, waiting, trusted, tick)
-
-    def _carry_out(self, job: Job, blocks: list[Block], trusted: set[str], tick: Tick) -> None:
-        """Write each block when all of its batches are there."""
-        by_number = {block.number: block for block in blocks}
-        known: dict[int, dict[int, Answers]] = {number: {} for number in by_number}
-        for number, place, answers in self._answers(job, blocks):
+        known: dict[int, dict[int, Answers]] = {number: {} for number in plan.blocks}
+        for number, place, answers in self._answers(plan):
             parts = known[number]
             parts[place] = answers
             tick(sum(map(len, answers.rows.values())))
-            if len(parts) == len(list(by_number[number].batches(job.batch_size))):
+            if len(parts) == len(plan.batches(number)):
                 trusted |= write(job, _joined(parts), trusted)
                 del known[number]
 
-    def _answers(self, job: Job, blocks: list[Block]) -> Iterator[tuple[int, int, Answers]]:
-        sent = self._ray.put(job)
+    def _answers(self, plan: Plan) -> Iterator[tuple[int, int, Answers]]:
+        """One data set for the whole run: the actors load their models once, and know the plan from the beginning."""
+        sent = self._ray.put(plan)
         items = [
-            {"block": block, "place": place, "shas": list(shas)}
-            for block in blocks
-            for place, shas in enumerate(block.batches(job.batch_size))
+            {"number": number, "place": place} for number in plan.blocks for place in range(len(plan.batches(number)))
         ]
         gpu = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
         seen = self._ray.data.from_items(items).map(Look, fn_constructor_args=(sent,), concurrency=self.workers)
         judged = seen.map(Ask, fn_constructor_args=(sent,), concurrency=self.workers, **gpu)
         for item in judged.iter_rows():
             yield item["number"], item["place"], item["answers"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every Ray worker is told once."""
+
+    job: Job
+    blocks: Mapping[int, Block]
+
+    def batches(self, number: int) -> list[tuple[str, ...]]:
+        """The images of a block, a batch at a time."""
+        return list(self.blocks[number].batches(self.job.batch_size))
 
 
 @dataclass(frozen=True)
@@ -99,31 +97,33 @@ class Look:
     """The CPU stage: decode and transform a batch of images."""
 
     def __init__(self, sent: Any) -> None:
-        self._eyes = Eyes(_job(sent))
+        self._plan = _got(sent)
+        self._eyes = Eyes(self._plan.job)
 
     def __call__(self, item: Item) -> Item:
-        """Add the views of the item's images."""
-        return {"block": item["block"], "place": item["place"], "views": Views(self._eyes.look(item["shas"]))}
+        """Add the views of the batch's images."""
+        shas = self._plan.batches(item["number"])[item["place"]]
+        return {**item, "views": Views(self._eyes.look(shas))}
 
 
 class Ask:
     """The GPU stage: ask the scorers."""
 
     def __init__(self, sent: Any) -> None:
-        self._judge = Judge(_job(sent))
+        self._plan = _got(sent)
+        self._judge = Judge(self._plan.job)
 
     def __call__(self, item: Item) -> Item:
         """The answers to a batch."""
-        block: Block = item["block"]
-        answers = self._judge.answer(block, item["views"].views)
-        return {"number": block.number, "place": item["place"], "answers": answers}
+        answers = self._judge.answer(self._plan.blocks[item["number"]], item["views"].views)
+        return {"number": item["number"], "place": item["place"], "answers": answers}
 
 
-def _job(sent: Any) -> Job:
+def _got(sent: Any) -> Plan:
     import ray
 
-    job: Job = ray.get(sent)
-    return job
+    plan: Plan = ray.get(sent)
+    return plan
 
 
 def _joined(parts: dict[int, Answers]) -> Answers:
