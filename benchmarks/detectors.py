@@ -22,6 +22,7 @@ from scipy import stats
 
 from tastemaker.base.draw import numbers
 from tastemaker.data.importing import import_data
+from tastemaker.data.store import read_columns
 from tastemaker.evaluate.detection import auroc
 from tastemaker.rank.calibrate import fit
 from tastemaker.rank.choose import Cut
@@ -29,7 +30,7 @@ from tastemaker.rank.construct import Construct
 from tastemaker.rank.detect import reliability
 from tastemaker.rank.ensemble import Ensemble
 from tastemaker.rank.judge import CONSTRUCTED, Judged, Scored
-from tastemaker.rank.ranking import Ranked, order, read_columns
+from tastemaker.rank.ranking import IF_THERE, NEEDED, Ranked, order
 from tastemaker.rank.relabel import Relabel
 from tastemaker.rank.settings import Ranking
 from tastemaker.rank.worth import Worth
@@ -53,7 +54,7 @@ def prepare(out: Path) -> tuple[pa.Table, Scores, Truth]:
     import_data(str(COMPARISONS / PARQUET), out / "data")
     scorer = WorldScorer()
     score(out / "data", scorer)
-    comparisons = read_columns(out / "data")
+    comparisons = read_columns(out / "data", NEEDED, IF_THERE)
     truth = pq.read_table(COMPARISONS / TRUTH)
     utility: Truth = {}
     for side in ("0", "1"):

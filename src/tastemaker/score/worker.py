@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tastemaker.base.allocator import keep_freed_memory
 from tastemaker.base.errors import UserError
 from tastemaker.data.intake import THREADS
 from tastemaker.data.store import ImageStore
@@ -67,6 +68,7 @@ class Judge:
     """Asks the scorers."""
 
     def __init__(self, job: Job, stored: Embeddings | None = None) -> None:
+        keep_freed_memory()
         self._job = job
         self._stored = stored or stored_for(job)
         self._panel = Panel(job.scorers, job.prompts)
