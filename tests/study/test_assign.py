@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from support.studies import BIN, design, item, joined, opened, postgresql
+from study.studies import BIN, design, item, joined, opened, postgresql
 from tastemaker.study.assign import Given, next_task, shown
 from tastemaker.study.db import Store, assignment, pause
 from tastemaker.study.votes import Late, every, skip, status, take, undo
@@ -40,7 +40,7 @@ def answer_all(store: Store, rater: str, answer: object = 0, now: float = 0.0) -
 
 
 def test_fewest_raters_first_and_no_more_than_asked_for(tmp_path: Path) -> None:
-    """Three raters with a quota of 2 over 6 items: each item once; then two more rounds fill the 2 places, and no more."""
+    """Three raters with a quota of 2 over 6 items: each item once; three more fill the second places, and no more."""
     store = opened(tmp_path, design([item(n) for n in range(6)], raters_per_item=2, quota=2))
     raters = joined(store, 7)
     first = [given.item.id for rater in raters[:3] for given in answer_all(store, rater)]
@@ -85,7 +85,7 @@ def test_a_quota_holds_its_share_of_checks(tmp_path: Path) -> None:
 
 
 def test_what_is_abandoned_goes_to_others_with_its_place(tmp_path: Path) -> None:
-    """One place: the second rater waits for 30 minutes, gets the task in the same order, and the first comes too late."""
+    """One place: after 30 minutes the second rater gets the task in the same order, and the first comes too late."""
     store = opened(tmp_path, design([item(0)], raters_per_item=1, questions=("preference", "appeal")))
     slow, quick = joined(store, 2)
     begun = next_task(store, slow, 0.0)
@@ -111,6 +111,21 @@ def test_a_late_vote_counts_where_there_is_still_room(tmp_path: Path) -> None:
     assert status(store).begun == 0
     assert take(store, slow, begun.token, {"preference": "tie"}, 1.0, "a", 3601.0) == ()
     assert status(store).complete == 1
+
+
+def test_a_late_vote_does_not_count_where_only_the_other_order_is_free(tmp_path: Path) -> None:
+    """Two places, both left; the third rater takes the first place, and the first rater's order is free no more."""
+    store = opened(tmp_path, design([item(0)], raters_per_item=2))
+    slow, other, quick = joined(store, 3)
+    begun, left = next_task(store, slow, 0.0), next_task(store, other, 0.0)
+    again = next_task(store, quick, 3600.0)
+    assert isinstance(begun, Given)
+    assert isinstance(left, Given)
+    assert isinstance(again, Given)
+    assert begun.shown == again.shown != left.shown
+    with pytest.raises(Late):
+        take(store, slow, begun.token, {"preference": 0}, 1.0, "a", 3601.0)
+    assert take(store, other, left.token, {"preference": 0}, 1.0, "a", 3601.0) == ()
 
 
 def test_what_is_skipped_goes_to_others_and_does_not_come_back(tmp_path: Path) -> None:

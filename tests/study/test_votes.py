@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from support.studies import BIN, design, item, joined, opened, postgresql
+from study.studies import BIN, design, item, joined, opened, postgresql
 from tastemaker.base.errors import UserError
 from tastemaker.study.assign import Given, Unknown, next_task
 from tastemaker.study.db import Store, assignment
@@ -119,6 +119,28 @@ def test_a_change_adds_a_revision_and_an_old_post_that_comes_late_changes_nothin
     for said, key in [(0, "a"), (0, "b"), (1, "c"), (0, "a")]:
         take(store, rater, given.token, {"preference": said}, 1.0, key, 0.0)
     assert [(vote.revision, vote.answer) for vote in every(store)] == [(0, given.shown[0]), (1, given.shown[1])]
+
+
+def test_minds_may_change_more_than_once(tmp_path: Path) -> None:
+    store, rater, given = begun(tmp_path)
+    for key, said in enumerate([0, 1, 0]):
+        take(store, rater, given.token, {"preference": said}, 1.0, str(key), 0.0)
+    assert [(vote.revision, vote.answer) for vote in every(store)] == [
+        (revision, given.shown[said]) for revision, said in enumerate([0, 1, 0])
+    ]
+
+
+def test_a_key_counts_for_each_question_by_itself(tmp_path: Path) -> None:
+    """Key a comes again with one question more: only that one is new, the other was changed by key b since."""
+    store, rater, given = begun(tmp_path, questions=("preference", "appeal"))
+    take(store, rater, given.token, {"preference": 0}, 1.0, "a", 0.0)
+    take(store, rater, given.token, {"preference": 1}, 1.0, "b", 0.0)
+    take(store, rater, given.token, {"preference": 0, "appeal": 0}, 1.0, "a", 0.0)
+    assert [(vote.question, vote.answer) for vote in every(store)] == [
+        ("preference", given.shown[0]),
+        ("preference", given.shown[1]),
+        ("appeal", given.shown[0]),
+    ]
 
 
 def test_undo_takes_back_the_last_task_once_a_key_and_further_with_the_next(tmp_path: Path) -> None:
