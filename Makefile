@@ -18,7 +18,7 @@ demo: .venv/installed
 test: .venv/installed-dev lint
 	$(PYTEST) -m "not slow and not gpu and not network and not browser and not extras"
 
-test-all: test chromium .venv/extras .venv/installed-ray
+test-all: test chromium postgresql .venv/extras .venv/installed-all
 	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network and not extras" --timeout 3600
 	PYTHONPATH=.venv/extras $(PYTEST) -m "extras and not gpu" --timeout 3600
 
@@ -36,6 +36,15 @@ chromium:
 	      || echo "chromium could not be installed; the browser tests will be skipped and counted"; \
 	  else echo "no chromium and no apt-get; the browser tests will be skipped and counted"; fi; fi
 
+.PHONY: postgresql
+postgresql:
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  if command -v apt-get >/dev/null; then \
+	    echo "installing PostgreSQL for the tests of studies"; \
+	    { apt-get install -qq -y postgresql || { apt-get update -qq && apt-get install -qq -y postgresql; }; } >/dev/null \
+	      || echo "PostgreSQL could not be installed; its tests will be skipped and counted"; \
+	  else echo "no PostgreSQL and no apt-get; its tests will be skipped and counted"; fi; fi
+
 .venv/installed: pyproject.toml constraints.txt
 	@if [ ! -x $(BIN)/pip ]; then \
 	  if [ -z "$(PYTHON)" ]; then \
@@ -48,7 +57,7 @@ chromium:
 
 .venv/installed-dev: .venv/installed
 	@echo "installing the development tools"
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev,study,postgresql]'
 	@touch $@
 
 # Outside .venv's own packages: peft imports them wherever it finds them, which takes seconds in every process.
@@ -57,9 +66,9 @@ chromium:
 	@$(PIP) --no-deps --upgrade --target $@ bitsandbytes torchao
 	@touch $@
 
-.venv/installed-ray: .venv/installed-dev
-	@echo "installing Ray"
-	@$(PIP) -e '.[dev,ray]'
+.venv/installed-all: .venv/installed-dev
+	@echo "installing Ray and Playwright"
+	@$(PIP) -e '.[dev,study,postgresql,ray,browser]'
 	@touch $@
 
 clean:

@@ -32,9 +32,9 @@ def design(items: Sequence[Item], **more: Any) -> Design:
     return Design(**{"title": "t", "kind": items[0].kind, "items": tuple(items)} | more)
 
 
-def opened(folder: Path, study: Design, url: str = "") -> Store:
+def opened(folder: Path, study: Design, url: str = "", schema: str = "") -> Store:
     designs.write(folder, study)
-    return open_study(folder, url)
+    return open_study(folder, url, schema)
 
 
 def joined(store: Store, number: int) -> list[str]:

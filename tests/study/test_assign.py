@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from study.studies import BIN, design, item, joined, opened, postgresql
 from tastemaker.study.assign import Given, next_task, shown
-from tastemaker.study.db import Store, assignment, pause
+from tastemaker.study.db import Store, assignment, set_state
 from tastemaker.study.votes import Late, every, skip, status, take, undo
 
 
@@ -144,11 +144,36 @@ def test_a_paused_study_gives_nothing_and_takes_what_was_begun(tmp_path: Path) -
     (rater,) = joined(store, 1)
     given = next_task(store, rater, 0.0)
     assert isinstance(given, Given)
-    pause(store, True)
+    set_state(store, "paused")
     assert next_task(store, rater, 0.0) == "paused"
     assert take(store, rater, given.token, {"preference": 0}, 1.0, "a", 0.0) == ()
-    pause(store, False)
+    set_state(store, "open")
     assert isinstance(next_task(store, rater, 0.0), Given)
+
+
+def test_the_task_after_the_one_in_hand_is_kept_for_the_rater(tmp_path: Path) -> None:
+    store = opened(tmp_path, design([item(0), item(1), item(2, repeats=0)], raters_per_item=1))
+    one, two = joined(store, 2)
+    first, second = next_task(store, one, 0.0), next_task(store, one, 0.0, ahead=1)
+    assert isinstance(first, Given)
+    assert isinstance(second, Given)
+    assert {first.item.id, second.item.id} == {0, 1}
+    assert next_task(store, one, 1.0) == first
+    assert next_task(store, one, 1.0, ahead=1) == second
+    assert next_task(store, two, 1.0) == "wait"
+    take(store, one, first.token, {"preference": 0}, 1.0, "a", 2.0)
+    assert next_task(store, one, 2.0) == second
+
+
+def test_who_skips_settles_an_item_and_completes_none(tmp_path: Path) -> None:
+    store = opened(tmp_path, design([item(0), item(1)], raters_per_item=1))
+    (one,) = joined(store, 1)
+    given = next_task(store, one, 0.0)
+    assert isinstance(given, Given)
+    skip(store, one, given.token, 0.0)
+    assert (status(store).settled, status(store).complete, status(store).skipped) == (1, 0, 1)
+    answer_all(store, one)
+    assert (status(store).settled, status(store).complete) == (2, 1)
 
 
 def rush(store: Store) -> None:

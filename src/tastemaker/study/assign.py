@@ -35,8 +35,8 @@ class Given:
     shown: tuple[int, ...]
 
 
-Nothing = Literal["done", "wait", "paused"]
-"""Why there is no task: all is done, others are still at the rest (it may come back), or the study is paused."""
+Nothing = Literal["done", "wait", "paused", "closed"]
+"""Why there is no task: all is done, others are still at the rest (it may come back), or the study gives out none."""
 
 
 def shown(design: Design, item: int, slot: int) -> tuple[int, ...]:
@@ -52,8 +52,10 @@ def shown(design: Design, item: int, slot: int) -> tuple[int, ...]:
     return tuple(int(arranged[(position + turn) % images]) for position in range(images))
 
 
-def next_task(store: Store, rater: str, now: float) -> Given | Nothing:
+def next_task(store: Store, rater: str, now: float, ahead: int = 0) -> Given | Nothing:
     """The task the rater is at (a reload gives the same again), or a new one; ``now`` in seconds since 1970.
+
+    ``ahead`` 1 is the one after it, which is then kept for the rater: a page can load its images beforehand.
 
     New are first the items with the fewest raters, in an order drawn for the rater. Checks come at drawn moments: of
     L tasks (the quota, or all) that are to hold C checks, with c given among the first t, the next is a check with
@@ -61,12 +63,14 @@ def next_task(store: Store, rater: str, now: float) -> Given | Nothing:
     and never right after it. Tasks of others that were begun more than `Plan.minutes` ago are taken back first.
     """
     with store.write() as connection:
-        if connection.execute(select(db.study.c.paused)).scalar_one():
-            return "paused"
+        state: db.State = connection.execute(select(db.study.c.state)).scalar_one()
+        if state != "open":
+            return state
         own = connection.execute(select(assignment).where(assignment.c.rater == rater)).all()
-        if at := min((row for row in own if row.state == "open"), key=lambda row: row.number, default=None):
-            connection.execute(update(assignment).where(assignment.c.id == at.id).values(given=now))
-            return as_given(store.design, at)
+        begun = sorted((row for row in own if row.state == "open"), key=lambda row: row.number)
+        if len(begun) > ahead:
+            connection.execute(update(assignment).where(assignment.c.id == begun[ahead].id).values(given=now))
+            return as_given(store.design, begun[ahead])
         _expire(connection, rater, now - store.design.minutes * MINUTE, now)
         chosen = _choose(store.design, connection, rater, own)
         return chosen if isinstance(chosen, str) else _give(store.design, connection, rater, chosen, own, now)

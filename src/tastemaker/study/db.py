@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -37,6 +36,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.schema import CreateSchema
 
 from tastemaker.base.errors import UserError
 from tastemaker.study import design as designs
@@ -44,6 +44,7 @@ from tastemaker.study.design import Design
 
 NAME = "study.sqlite"
 FORMAT = 1
+State = Literal["open", "paused", "closed"]
 BUSY_SECONDS = 10.0
 """How long a writer waits for another."""
 LOCK = 0x7A57E  # of pg_advisory_xact_lock: two servers that make the tables at the same time
@@ -54,7 +55,7 @@ study = Table(
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("format", Integer, nullable=False),
     Column("design", String(64), nullable=False),
-    Column("paused", Boolean, nullable=False),
+    Column("state", String(8), CheckConstraint("state IN ('open', 'paused', 'closed')"), nullable=False),
 )  # fmt: skip
 rater = Table(
     "rater", tables,
@@ -126,8 +127,10 @@ class Store:
         self.engine.dispose()
 
 
-def open_study(folder: Path, url: str = "") -> Store:
+def open_study(folder: Path, url: str = "", schema: str = "") -> Store:
     """Open the study in ``folder`` with its own SQLite file, or with the PostgreSQL database at ``url``.
+
+    ``schema`` is PostgreSQL's, made where it is not there: by it several studies share a database.
 
     Raises `UserError` when the database belongs to another design or another version of Tastemaker, is damaged or
     locked, or cannot be reached; a password in ``url`` is never shown.
@@ -135,34 +138,46 @@ def open_study(folder: Path, url: str = "") -> Store:
     design = designs.read(folder)
     place = _postgresql(url) if url else URL.create("sqlite", database=str(folder / NAME))
     name = place.render_as_string(hide_password=True) if url else str(folder / NAME)
-    store = Store(design, _engine(place), name)
+    store = Store(design, _engine(place, schema), name)
     try:
-        _prepare(store)
+        _prepare(store, schema)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def pause(store: Store, paused: bool) -> None:
-    """Give out no more tasks, or go on; votes on tasks already given are taken."""
+def set_state(store: Store, state: State) -> None:
+    """``paused`` and ``closed`` give out no more tasks, ``open`` does; votes on tasks already given are taken.
+
+    A closed study is one that nobody waits for any more, however much of it is done.
+    """
     with store.write() as connection:
-        connection.execute(update(study).values(paused=paused))
+        connection.execute(update(study).values(state=state))
 
 
-def _prepare(store: Store) -> None:
+def state_of(store: Store) -> State:
+    """Whether tasks are given out."""
+    with store.read() as connection:
+        state: State = connection.execute(select(study.c.state)).scalar_one()
+        return state
+
+
+def _prepare(store: Store, schema: str) -> None:
     """Make what is not there yet, and see that the database belongs to the design."""
     with _said(store.name), store.engine.connect() as plain:
         connection = plain.execution_options(begin="BEGIN IMMEDIATE")
         with connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+                if schema:
+                    connection.execute(CreateSchema(schema, if_not_exists=True))
             tables.create_all(connection, tables=[study])
             found = connection.execute(select(study.c.format, study.c.design)).one_or_none()
             if found:
                 _check(store, *found)
             else:
-                connection.execute(insert(study).values(id=1, format=FORMAT, design=store.design.sha, paused=False))
+                connection.execute(insert(study).values(id=1, format=FORMAT, design=store.design.sha, state="open"))
             tables.create_all(connection)
 
 
@@ -190,9 +205,11 @@ def _postgresql(url: str) -> URL:
     return place.set(drivername="postgresql+psycopg")
 
 
-def _engine(place: URL) -> Engine:
+def _engine(place: URL, schema: str) -> Engine:
     lite = place.get_backend_name() == "sqlite"
     wait: dict[str, Any] = {"timeout": BUSY_SECONDS} if lite else {"connect_timeout": int(BUSY_SECONDS)}
+    if schema and not lite:
+        wait["options"] = f"-csearch_path={schema}"
     try:
         engine = create_engine(place, connect_args=wait, pool_pre_ping=not lite, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:

@@ -24,8 +24,6 @@ class Plan(BaseModel):
     """All that is fixed of a study but its items.
 
     The sides on which images stand are always drawn and balanced (`assign.shown`), so no field says so.
-    ``passphrase`` is what `raters.hash_passphrase` made of the passphrase of an open link; where it is empty people
-    join by invitation only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +40,6 @@ class Plan(BaseModel):
     minutes: float = Field(30, gt=0, description="after which a task that was begun may go to somebody else")
     seed: int = Field(0, ge=0, description="of every draw")
     consent: str = Field("", description="what people agree to before they begin")
-    passphrase: str = Field("", description="hash of the passphrase of an open link; empty: by invitation only")
 
     @field_validator("questions", "flags")
     @classmethod

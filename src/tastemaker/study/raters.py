@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import sha256_text
 from tastemaker.study.db import Store, rater
 
 LONGEST_NAME = 60
-SCRYPT = {"n": 1 << 14, "r": 8, "p": 1}  # the cost that RFC 7914 gives for a person who waits
-
-
-def hash_passphrase(passphrase: str) -> str:
-    """What `Plan.passphrase` keeps: salt and scrypt (RFC 7914) of the passphrase, in hex."""
-    salt = secrets.token_hex(16)
-    return f"{salt}${_scrypt(salt, passphrase)}"
-
-
-def fits(passphrase: str, kept: str) -> bool:
-    """Whether ``passphrase`` is the one of which ``kept`` is the hash; False where ``kept`` is empty."""
-    salt, _, known = kept.partition("$")
-    return bool(known) and hmac.compare_digest(_scrypt(salt, passphrase), known)
 
 
 def invite(store: Store) -> str:
@@ -61,5 +46,29 @@ def rater_of(store: Store, token: str) -> str | None:
         return connection.execute(select(rater.c.id).where(known)).scalar_one_or_none()
 
 
-def _scrypt(salt: str, passphrase: str) -> str:
-    return hashlib.scrypt(passphrase.encode("utf-8", "surrogatepass"), salt=salt.encode(), **SCRYPT).hex()
+def carry(store: Store, token: str, earlier: Store) -> None:
+    """Take whom ``token`` names in the study ``earlier`` over to ``store``, joined or still invited; the id stays.
+
+    So a link goes on through the rounds of a series. Where the rater is known already, or in neither, nothing changes.
+    """
+    named = select(rater).where(rater.c.token == sha256_text(token))
+    with earlier.read() as connection:
+        found = connection.execute(named).one_or_none()
+    if found is None:
+        return
+    with store.write() as connection:
+        if connection.execute(named).one_or_none() is None:
+            connection.execute(insert(rater).values(**found._mapping))
+
+
+def known(store: Store, token: str) -> bool:
+    """Whether ``token`` is of a rater or of an invitation that waits."""
+    with store.read() as connection:
+        found = select(rater.c.id).where(rater.c.token == sha256_text(token))
+        return connection.execute(found).scalar_one_or_none() is not None
+
+
+def count(store: Store) -> int:
+    """Raters and invitations."""
+    with store.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(rater)).scalar_one())

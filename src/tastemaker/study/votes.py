@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a study is: people who joined, answers that stand, measured items with all their raters, tasks begun."""
+    """How far a study is: people who joined, answers that stand, measured items with all their raters, tasks begun.
+
+    ``settled`` are the items that as many people as were wanted have answered or skipped.
+    """
 
     raters: int
     votes: int
@@ -42,7 +45,8 @@ class Status:
     items: int
     begun: int
     skipped: int
-    paused: bool
+    settled: int
+    state: db.State
 
 
 def take(
@@ -133,10 +137,11 @@ def status(store: Store) -> Status:
         states = {row.state: row.tasks for row in connection.execute(counts)}
         joined = select(func.count()).select_from(db.rater).where(db.rater.c.joined.is_not(None))
         raters = connection.execute(joined).scalar_one()
-        paused = connection.execute(select(db.study.c.paused)).scalar_one()
-        complete = _complete(store.design, connection)
+        complete = _with_all(store.design, connection, ["done"])
+        settled = _with_all(store.design, connection, ["done", "skipped"])
     measured = sum(item.measured for item in store.design.items)
-    return Status(raters, votes, complete, measured, states.get("open", 0), states.get("skipped", 0), paused)
+    begun, skipped = states.get("open", 0), states.get("skipped", 0)
+    return Status(raters, votes, complete, measured, begun, skipped, settled, db.state_of(store))
 
 
 def every(store: Store) -> list[Vote]:
@@ -188,9 +193,10 @@ def _undone(connection: Connection, rater: str, key: str) -> Row[Any] | None:
     return connection.execute(select(assignment).join_from(assignment, vote).where(mine).distinct()).one_or_none()
 
 
-def _complete(design: Design, connection: Connection) -> int:
-    """Measured items that have all their raters."""
-    done = select(assignment.c.item, func.count()).where(assignment.c.state == "done").group_by(assignment.c.item)
+def _with_all(design: Design, connection: Connection, states: Sequence[str]) -> int:
+    """Measured items with all their raters, counting assignments in one of ``states``."""
+    held = assignment.c.state.in_(states)
+    done = select(assignment.c.item, func.count()).where(held).group_by(assignment.c.item)
     return sum(
         design.items[item].measured and raters >= design.raters_per_item for item, raters in connection.execute(done)
     )
