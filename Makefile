@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows everything on a small world, `make test` checks everything that needs no GPU or network.
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch.
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo feedback-demo test test-all lint clean
 .DELETE_ON_ERROR:
 
 CANDIDATES := python3.11 python3.12 python3.13 python3
@@ -14,6 +14,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfil
 
 demo: .venv/installed
 	$(BIN)/tastemaker demo --out out/demo
+
+# Someone at this machine clicks choices in a browser, and a model learns from them.
+feedback-demo: .venv/installed-study
+	$(BIN)/tastemaker world feedback --out out/feedback-demo
 
 test: .venv/installed-dev lint
 	$(PYTEST) -m "not slow and not gpu and not network and not browser and not extras"
@@ -53,6 +57,11 @@ postgresql:
 	  "$(PYTHON)" -m venv --clear .venv || { echo "could not create .venv (on Debian or Ubuntu: apt-get install python3-venv)" >&2; exit 1; }; fi
 	@echo "installing tastemaker and what it needs (once, a few minutes)"
 	@$(PIP) -e .
+	@touch $@
+
+.venv/installed-study: .venv/installed
+	@echo "installing the server of studies"
+	@$(PIP) -e '.[study]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed

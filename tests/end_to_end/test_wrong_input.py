@@ -34,6 +34,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "encode best --data data --model sd --out cache",
             *(f"generate --model sd --prompts prompts.txt --steps 1 --out images/{name}" for name in ("base", "tuned")),
             "generate --model sd --prompts others.txt --steps 1 --out images/other",
+            "study create --images base=images/base tuned=images/tuned --out study", "study status study",
         ):  # fmt: skip
             assert app.main(shlex.split(line)) == 0
         spoil()
@@ -61,6 +62,7 @@ def spoil() -> None:
     (_copy("cache", "no-index") / "cache.json").write_text("{}")
     cut(_copy("sd", "cut-unet") / "unet" / "diffusion_pytorch_model.safetensors")
     cut(_copy("sd", "cut-text") / "text_encoder" / "model.safetensors")
+    cut(_copy("study", "study") / "study.json")
     cut(_copy("data", "cut-data") / "comparisons.parquet")
     cut(_copy("data", "cut-images") / "images" / "images-00000.parquet")
     cut(next(_copy("data", "cut-scores").glob("scores/*/scores.parquet")))

@@ -71,6 +71,15 @@ def test_a_rater_does_all_with_every_repetition_after_and_apart_from_its_origina
             assert original is None or order.index(original) < place - 1
 
 
+def test_no_repetition_is_left_over_because_its_original_came_last(tmp_path: Path) -> None:
+    """Of two tasks that are left the repeated one comes first; else every fourth rater would end one task early."""
+    items = [*(item(n) for n in range(6)), item(6, repeats=0), item(7, repeats=3)]
+    for seed in range(12):
+        store = opened(tmp_path / str(seed), design(items, raters_per_item=5, seed=seed))
+        assert [len(answer_all(store, rater)) for rater in joined(store, 2)] == [8, 8]
+        store.close()
+
+
 def test_a_quota_holds_its_share_of_checks(tmp_path: Path) -> None:
     """Of 12 items 4 are checks: of a quota of 6, round(6 · 4/12) = 2, in the middle too and not for ever at the end."""
     golds = [*(item(n) for n in range(8)), *(item(n, gold=0) for n in range(8, 12))]

@@ -13,6 +13,7 @@ D3PO = (
 ENCODE = "encode best --data data --out new"
 GENERATE = "generate --prompts prompts.txt --steps 1 --out new"
 EVALUATE = "evaluate images/base images/tuned --out new --scorer jpeg-size"
+STUDY = "study create --out new"
 MODELS = "bad/noindex", "bad/cut-unet", "bad/cut-text", "bad/no-vae", "bad/list-index", "bad/flux"
 
 CASES: dict[str, tuple[str, str]] = {
@@ -187,6 +188,47 @@ CASES: dict[str, tuple[str, str]] = {
     f"{EVALUATE} --confidence 95": ("--confidence 95", "such as 0.95"),
     f"{EVALUATE} --batch-size 0": ("--batch-size 0", "at least 1"),
     "evaluate images/base images/tuned --scorer jpeg-size --out bad/file": ("bad/file", "choose another folder"),
+    # study
+    STUDY: ("--images and --data", "give one of them"),
+    f"{STUDY} --images images/base images/tuned": ("--images images/base", "such as base=images/base"),
+    f"{STUDY} --images a=images/base b=nowhere": ("nowhere/settings.json", "make it first"),
+    f"{STUDY} --images a=images/base b=images/other": ("images/other: image 1", "the same --prompts"),
+    f"{STUDY} --images a=images/base b=bad/cut-png": ("bad/cut-png/images.parquet", "make it again"),
+    f"{STUDY} --data nowhere": ("nowhere/comparisons.parquet", "tastemaker import"),
+    f"{STUDY} --data bad/cut-images": ("images-00000.parquet", "import the data again"),
+    f"{STUDY} --data data --kind flag": ("flags: []", "name at least one"),
+    f"{STUDY} --data data --questions beauty": ("beauty", "'appeal'"),
+    f"{STUDY} --data data --count 1000": ("--count 1000", "at most that"),
+    f"{STUDY} --data data --raters 0": ("--raters 0", "at least 1"),
+    f"{STUDY} --data data --repeats 2.5": ("--repeats 2.5", "a share up to 1"),
+    f"{STUDY} --data data --rule gold_mised=0.4": ("rules.gold_mised", "did you mean 'gold_missed'?"),
+    f"{STUDY} --data data --gold 3": ("--gold 3", "give --gold-data"),
+    f"{STUDY} --data data --gold-data data --gold 1000": ("gold: 1000", "ask for fewer"),
+    f"{STUDY} --data data --categories bad/columns.jsonl": ("bad/columns.jsonl: row 1", "fill it in"),
+    f"{STUDY} --data data --categories bad/x.zip": ("bad/x.zip", "give .csv"),
+    f"{STUDY} --data data --consent-file bad/latin.txt": ("--consent-file bad/latin.txt", "text in UTF-8"),
+    "study create --data data --out bad/file": ("bad/file", "choose another folder"),
+    "study create --data data --out bad/empty": ("bad/empty", "choose another folder"),
+    "study create --data data --out study": ("study/study.json: another design", "choose another folder"),
+    "study create --data data": ("--out", "see tastemaker study create --help"),
+    "study open study": ("'study open'", "known: create"),
+    "study serve nowhere": ("nowhere: holds no study and no run", "tastemaker study create"),
+    "study serve study --port 99999": ("port: 99999", "such as 8000"),
+    "study serve study --port http": ("'http'", "see tastemaker study serve --help"),
+    "study serve study --public-url example.org": ("public_url: 'example.org'", "as in https://"),
+    "study serve study --max-raters 0": ("max_raters: 0", "set it to 1 or more"),
+    "study serve study --host nowhere.invalid": ("host nowhere.invalid", "use --host 127.0.0.1"),
+    "study serve study --database mysql://me@host/x": ("mysql: no such database", "write postgresql://"),
+    "study invite study --count 0": ("--count 0", "at least 1"),
+    "study invite study --public-url ftp://example.org": ("public_url: 'ftp://example.org'", "as in https://"),
+    "study invite data": ("data: holds no study and no run", "tastemaker study create"),
+    "study status nowhere": ("nowhere: holds no study and no run", "tastemaker study create"),
+    "study status study --database nonsense": ("the database's URL", "write postgresql://"),
+    "study status bad/study": ("bad/study/study.json", "make it again"),
+    "study export study --out new": ("study: nobody has voted yet", "tastemaker study status"),
+    "study export study --out new --confidence 95": ("--confidence 95", "such as 0.95"),
+    "study export study --out new --least 0": ("--least 0", "at least 1"),
+    "study export study": ("--out", "see tastemaker study export --help"),
     # report
     "report --out new/r.html --ranked best --data bad/cut-scores": ("scores.parquet", "score again"),
     "report --out new/r.html --data data": ("nothing to report", "--ranked, --eval"),

@@ -72,8 +72,9 @@ def describe(cls: type[BaseModel], prefix: str = "") -> Iterator[Row]:
         for model in models:
             tag = _tags(model)
             label = f"{prefix}{name}." if len(models) == 1 else f"{prefix}{name}({'|'.join(tag)})."
-            discriminators = {key for key, inner in model.model_fields.items() if len(models) > 1 and _literal(inner)}
-            yield from (row for row in describe(model, label) if row.name.removeprefix(label) not in discriminators)
+            literal = (key for key, inner in model.model_fields.items() if len(models) > 1 and _literal(inner))
+            discriminator = next(literal, None)  # the first, as in `_tags`; others are settings
+            yield from (row for row in describe(model, label) if row.name.removeprefix(label) != discriminator)
 
 
 def type_name(annotation: Any) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 def run(recipe: Path, /, overrides: tuple[str, ...] = ()) -> None:
     """Train from choices on fresh samples: draw images, hear which are better, train, and again (D3PO).
 
-    Choices come from scorers, a simulated person, or people who fill in a file; then the command says what it waits
-    for, and goes on when it is given again. So does a run that was stopped. Any field of the recipe can be set on the
-    command line, as in --train.lr 1e-4.
+    Choices come from scorers, a simulated person, people who fill in a file (the command says what it waits for, and
+    goes on when it is given again), or people who vote in a browser (it waits for them; `tastemaker study serve RUN`
+    shows them the images). A run that was stopped goes on when it is given again. Any field of the recipe can be set on
+    the command line, as in --train.lr 1e-4.
 
     Args:
         recipe: YAML file, such as recipes/sd15/d3po.yaml.

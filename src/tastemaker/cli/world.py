@@ -160,6 +160,32 @@ def rounds(
     show(learn(out, task, build, seeds, Size(prompts=prompts, rounds=count)))
 
 
+def feedback(
+    *,
+    out: Path,
+    choices: int = 20,
+    rounds: int = 2,
+    seed: int = 0,
+    port: int = 8000,
+    passphrase: str = "taste",
+) -> None:
+    """Click the best of four pictures in a browser and see a model learn from it (a few minutes; it can be stopped).
+
+    Args:
+        out: Folder of the run; OUT/before-after.png and OUT/report.html tell what came out.
+        choices: Clicks a round.
+        rounds: How often the model draws, asks and learns.
+        seed: Seed of sampling and training.
+        port: Of the pages, on this machine only.
+        passphrase: What the start page asks for.
+    """
+    from tastemaker.base.summary import show
+    from tastemaker.cli.scorers import build
+    from tastemaker.world.feedback import feedback as run
+
+    show(run(out, build, choices=choices, rounds=rounds, seed=seed, port=port, passphrase=passphrase))
+
+
 def unpack(*, out: Path) -> None:
     """Copy the shipped base model, comparisons and recipe to a folder, to try every verb on them.
 
@@ -181,4 +207,5 @@ SUBVERBS = {
     "measure": measure,
     "contest": contest,
     "rounds": rounds,
+    "feedback": feedback,
 }

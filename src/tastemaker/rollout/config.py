@@ -1,4 +1,4 @@
-"""The settings of rollouts and rounds, one frozen model per block of a D3PO recipe.
+"""The settings of rollouts and rounds, one frozen model per block of a D3PO recipe, and what sources of feedback share.
 
 Defaults are the published ones (D3PO, arXiv:2311.13231, and its code): 20 DDIM steps with η = 1, guidance 5, seven
 images a prompt from one initial noise.
@@ -55,3 +55,22 @@ class Rounds(BaseModel):
     """Rounds whose trajectories stay on disk; images and comparisons of all do."""
     watch: tuple[str, ...] = ()
     """Scorers whose mean over each round's images is logged; nothing is trained with them."""
+
+
+class Source(BaseModel):
+    """What every source of feedback says of itself, beside its ``scorers`` and ``choices(round)``."""
+
+    model_config = FROZEN
+
+    @property
+    def poll(self) -> float | None:
+        """Seconds between two looks of a command that waits for people; None where it ends and says what is missing."""
+        return None
+
+    def missing(self) -> list[str]:
+        """One line for each library that is not installed, with the command that installs it."""
+        return []
+
+    def work(self, prompts: int, images: int) -> dict[str, int]:  # noqa: ARG002
+        """What people do in a round, where they are asked one by one: figure → number."""
+        return {}

@@ -1,7 +1,7 @@
-"""Who says which of a prompt's fresh images are better: scorers, a simulated person, or people through a file.
+"""Who says which of a prompt's fresh images are better: scorers, a simulated person, or people.
 
 A source of feedback is a frozen model with the scorers it needs and one function, from a round to choices. A further
-source, such as a server that people vote on, is one more such class and a word in `Feedback`.
+source is one more such class and a word in `Feedback`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tastemaker.base import files
+from tastemaker.rollout.asking import Asked
+from tastemaker.rollout.config import Source
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tastemaker.rollout.choices import Choice
 
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 PICTURES = "pictures"
 
 
@@ -43,6 +45,11 @@ class Round:
         """K."""
         return len(self.pngs[0])
 
+    @cached_property
+    def shas(self) -> Sequence[Sequence[str]]:
+        """[P][K] hex SHA-256 of the images."""
+        return [[files.sha256_bytes(png) for png in images] for images in self.pngs]
+
     @property
     def duels(self) -> Iterator[tuple[int, int, int]]:
         """(prompt, a, b) with a < b: every pair of a prompt's images that differ."""
@@ -52,11 +59,8 @@ class Round:
                     yield prompt, a, b
 
 
-class Scored(BaseModel):
+class Scored(Source):
     """Scorers stand in for people: the higher score is better."""
-
-    model_config = FROZEN
-    waits: ClassVar[bool] = False
 
     kind: Literal["scorer"] = "scorer"
     scorers: tuple[str, ...] = Field(min_length=1)
@@ -76,11 +80,8 @@ class Scored(BaseModel):
         return [Choice(p, a, b, dominance(of(p, a), of(p, b), self.tie)) for p, a, b in round.duels]
 
 
-class Simulated(BaseModel):
+class Simulated(Source):
     """A person who sees what a scorer measures, but is not sure of it and makes mistakes."""
-
-    model_config = FROZEN
-    waits: ClassVar[bool] = False
 
     kind: Literal["simulated"] = "simulated"
     scorer: str
@@ -110,11 +111,9 @@ class Simulated(BaseModel):
         return found
 
 
-class People(BaseModel):
+class People(Source):
     """People look at a round's pictures and fill in choices.csv, choices.jsonl or ratings.json in its folder."""
 
-    model_config = FROZEN
-    waits: ClassVar[bool] = True
     scorers: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["file"] = "file"
@@ -127,10 +126,11 @@ class People(BaseModel):
             for sample, png in enumerate(images):
                 _write_once(round.folder / PICTURES / f"{choices.name_of(prompt, sample)}.png", png)
         choices.write_template(round.folder, round.prompts, round.samples)
-        return choices.read(round.folder, round.prompts, round.samples)
+        found = choices.read(round.folder, round.prompts, round.samples)
+        return f"{found}; fill it in and run the same command again" if isinstance(found, str) else found
 
 
-Feedback = Annotated[Scored | Simulated | People, Field(discriminator="kind")]
+Feedback = Annotated[Scored | Simulated | People | Asked, Field(discriminator="kind")]
 
 
 def _write_once(path: Path, data: bytes) -> None:

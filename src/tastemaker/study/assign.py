@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,17 +60,21 @@ def next_task(store: Store, rater: str, now: float, ahead: int = 0) -> Given | N
     New are first the items with the fewest raters, in an order drawn for the rater. Checks come at drawn moments: of
     L tasks (the quota, or all) that are to hold C checks, with c given among the first t, the next is a check with
     probability (C − c)/(L − t), so that in the end it is C. A repetition is given only to whom has done its original,
-    and never right after it. Tasks of others that were begun more than `Plan.minutes` ago are taken back first.
+    and never right after it. Tasks of others that were begun more than `Plan.minutes` ago are taken back first; being
+    at a task counts as begun, within a tenth of that time.
     """
+    with store.read() as connection:  # a look that writes nothing waits for nobody
+        state, own = _state(connection), _own(connection, rater)
+        row = _at(own, ahead)
+        if state == "open" and row and now - row.given < store.design.minutes * MINUTE / 10:
+            return as_given(store.design, row)
     with store.write() as connection:
-        state: db.State = connection.execute(select(db.study.c.state)).scalar_one()
-        if state != "open":
+        if (state := _state(connection)) != "open":
             return state
-        own = connection.execute(select(assignment).where(assignment.c.rater == rater)).all()
-        begun = sorted((row for row in own if row.state == "open"), key=lambda row: row.number)
-        if len(begun) > ahead:
-            connection.execute(update(assignment).where(assignment.c.id == begun[ahead].id).values(given=now))
-            return as_given(store.design, begun[ahead])
+        own = _own(connection, rater)
+        if row := _at(own, ahead):
+            connection.execute(update(assignment).where(assignment.c.id == row.id).values(given=now))
+            return as_given(store.design, row)
         _expire(connection, rater, now - store.design.minutes * MINUTE, now)
         chosen = _choose(store.design, connection, rater, own)
         return chosen if isinstance(chosen, str) else _give(store.design, connection, rater, chosen, own, now)
@@ -104,6 +108,21 @@ def checks_due(design: Design) -> int:
     return round(length(design) * design.checks / len(design.items))
 
 
+def _state(connection: Connection) -> db.State:
+    state: db.State = connection.execute(select(db.study.c.state)).scalar_one()
+    return state
+
+
+def _own(connection: Connection, rater: str) -> Sequence[Row[Any]]:
+    return connection.execute(select(assignment).where(assignment.c.rater == rater)).all()
+
+
+def _at(own: Sequence[Row[Any]], ahead: int) -> Row[Any] | None:
+    """The task in hand, or the one so many after it, where it has been given."""
+    begun = sorted((row for row in own if row.state == "open"), key=lambda row: row.number)
+    return begun[ahead] if len(begun) > ahead else None
+
+
 def _choose(design: Design, connection: Connection, rater: str, own: Sequence[Row[Any]]) -> int | Nothing:
     mine = counted(own)
     if len(mine) >= length(design):
@@ -119,9 +138,15 @@ def _choose(design: Design, connection: Connection, rater: str, own: Sequence[Ro
         if checks:
             return checks[0]
     if measured:
-        return min(measured, key=lambda item: held.get(item, 0))
+        return _fewest(design, measured, held)
     begun = {row.item for row in connection.execute(select(assignment.c.item).where(assignment.c.state == "open"))}
     return "wait" if any(item in begun and items[item].measured for item in fresh) else "done"
+
+
+def _fewest(design: Design, measured: Sequence[int], held: Mapping[int, int]) -> int:
+    """The item with the fewest raters; of the last two the one that is repeated: its repetition then comes apart."""
+    repeated = {item.repeats for item in design.items} if len(measured) == 2 else set()
+    return min(measured, key=lambda item: (item not in repeated, held.get(item, 0)))
 
 
 def _check_now(design: Design, rater: str, tasks: int, given: int, more: bool) -> bool:

@@ -8,9 +8,10 @@ there is a chosen name, no more.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -36,6 +37,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.schema import CreateSchema
 
 from tastemaker.base.errors import UserError
@@ -93,22 +95,28 @@ vote = Table(
 )  # fmt: skip
 
 
+class Unavailable(UserError):
+    """The database stays locked, is damaged or cannot be reached: the same request may succeed later."""
+
+
 @dataclass(frozen=True)
 class Store:
-    """An open study: its design, and transactions on its database; safe to use from many threads."""
+    """An open study: its design, its folder, and transactions on its database; safe to use from many threads."""
 
+    folder: Path
     design: Design
     engine: Engine
     name: str
     """The database as messages call it: without a password."""
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that excludes other writers; on disk when the block is left, undone when it raises.
 
-        Raises `UserError` when the database stays locked by another program or cannot be reached.
+        Raises `Unavailable` when the database stays locked by another program or cannot be reached.
         """
-        with _said(self.name), self.engine.connect() as plain:
+        with self._in_turn(), _said(self.name), self.engine.connect() as plain:
             connection = plain.execution_options(begin="BEGIN IMMEDIATE")
             with connection.begin():
                 if connection.dialect.name == "postgresql":
@@ -118,13 +126,23 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads, and waits for nobody. Raises `UserError` as `write`."""
+        """A transaction that only reads, and waits for nobody. Raises `Unavailable` as `write`."""
         with _said(self.name), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the writers of this process queue: SQLite lets them poll, and some never come first."""
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise Unavailable(f"{self.name}: too many are writing; try again in a moment")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
 
 def open_study(folder: Path, url: str = "", schema: str = "") -> Store:
@@ -138,7 +156,7 @@ def open_study(folder: Path, url: str = "", schema: str = "") -> Store:
     design = designs.read(folder)
     place = _postgresql(url) if url else URL.create("sqlite", database=str(folder / NAME))
     name = place.render_as_string(hide_password=True) if url else str(folder / NAME)
-    store = Store(design, _engine(place, schema), name)
+    store = Store(folder, design, _engine(place, schema), name)
     try:
         _prepare(store, schema)
     except BaseException:
@@ -213,7 +231,7 @@ def _engine(place: URL, schema: str) -> Engine:
     try:
         engine = create_engine(place, connect_args=wait, pool_pre_ping=not lite, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise UserError(f"{error}; install it with pip install 'tastemaker[study]'") from None
+        raise UserError(f"{error}; pip install 'tastemaker[postgresql]'") from None
     if lite:
         event.listen(engine, "connect", _connected)
         event.listen(engine, "begin", _begin)
@@ -235,6 +253,8 @@ def _said(name: str) -> Iterator[None]:
     """What the database says, in one line for people."""
     try:
         yield
+    except NoneFree:
+        raise Unavailable(f"{name}: all connections are in use; try again in a moment") from None
     except DBAPIError as error:
         _explain(name, error)
 
@@ -255,4 +275,4 @@ def _explain(name: str, error: DBAPIError) -> NoReturn:
     way = next((way for word, way in ways.items() if word in said), None)
     if way is None:
         raise error
-    raise UserError(f"{name}: {said}; {way}") from None
+    raise Unavailable(f"{name}: {said}; {way}") from None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tastemaker.base import config, files
 from tastemaker.base.errors import UserError
-from tastemaker.study.exclusion import Rules
+from tastemaker.study.rules import Rules
 from tastemaker.study.vote import Item, Kind
 
 STUDY, DATA = "study.json", "data"

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from tastemaker.study.majority import majority
+from tastemaker.study.rules import Rules
 from tastemaker.study.units import Table, distance, named, tabulate
 from tastemaker.study.vote import TIE, Answer, Item, Vote, last
 
@@ -24,20 +23,6 @@ SMALLEST = ("median_seconds", "majority_agreement", "few_votes")
 """The rules whose limit is the smallest figure allowed; of the others it is the largest."""
 FEWEST_OTHERS = 2
 """So many others must say the same before a rater can disagree with them."""
-
-
-class Rules(BaseModel):
-    """The rules of exclusion; each is off where it is None."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gold_missed: float | None = Field(None, ge=0, lt=1, description="largest share of the gold items missed")
-    self_disagreement: float | None = Field(None, ge=0, lt=1, description="largest share of repeats changed")
-    median_seconds: float | None = Field(None, gt=0, description="smallest median of seconds a vote")
-    one_side: float | None = Field(None, gt=0, lt=1, description="largest share of choices on one and the same side")
-    majority_agreement: float | None = Field(None, gt=0, le=1, description="smallest agreement with the others")
-    few_votes: int | None = Field(None, ge=1, description="smallest number of votes")
-    evidence: int = Field(3, ge=1, description="answers that a share must rest on before its rule counts")
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,7 @@ def join(store: Store, name: str, token: str, now: float) -> str:
 
     Joining again changes nothing. Raises `UserError` for an unknown token and for a name that is empty or too long.
     """
-    name = " ".join(name.split())
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise UserError(f"name: has {len(name)} letters; choose a name of 1 to {LONGEST_NAME}")
+    name = as_kept(name)
     with store.write() as connection:
         found = connection.execute(select(rater.c.id).where(rater.c.token == sha256_text(token))).scalar_one_or_none()
         if found is None:
@@ -39,11 +37,26 @@ def join(store: Store, name: str, token: str, now: float) -> str:
     return str(found)
 
 
+def as_kept(name: str) -> str:
+    """``name`` in one line without control characters; raises `UserError` when it is empty or too long then."""
+    kept = "".join(letter for letter in " ".join(name.split()) if letter.isprintable()).strip()
+    if not 0 < len(kept) <= LONGEST_NAME:
+        raise UserError(f"name: has {len(kept)} letters; choose a name of 1 to {LONGEST_NAME}")
+    return kept
+
+
 def rater_of(store: Store, token: str) -> str | None:
     """The id of the rater who has joined with ``token``; None where there is none."""
     known = (rater.c.token == sha256_text(token)) & rater.c.joined.is_not(None)
     with store.read() as connection:
         return connection.execute(select(rater.c.id).where(known)).scalar_one_or_none()
+
+
+def names(store: Store) -> dict[str, str]:
+    """Id → chosen name of everybody who has joined, the first to come first."""
+    joined = select(rater.c.id, rater.c.name).where(rater.c.joined.is_not(None)).order_by(rater.c.joined, rater.c.id)
+    with store.read() as connection:
+        return {row.id: row.name for row in connection.execute(joined)}
 
 
 def carry(store: Store, token: str, earlier: Store) -> None:

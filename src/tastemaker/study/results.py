@@ -12,9 +12,10 @@ from tastemaker.base.errors import UserError
 from tastemaker.evaluate.metrics import number, with_interval
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.study.agreement import Agreement, agreement
-from tastemaker.study.exclusion import Finding, Rules, exclusions, kept
+from tastemaker.study.exclusion import Finding, exclusions, kept
 from tastemaker.study.majority import FlagRate, Rate, WinRate, flag_rates, tally, win_rates
 from tastemaker.study.resample import Bootstrap
+from tastemaker.study.rules import Rules
 from tastemaker.study.units import named
 from tastemaker.study.vote import Item, Vote, last, misfit, pseudonym
 

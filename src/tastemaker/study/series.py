@@ -77,7 +77,7 @@ class Series:
 
     def _store(self, place: Path) -> Store:
         if place not in self._opened:
-            schema = "" if place == self.folder else place.parent.name.replace("-", "_")
+            schema = "" if place == self.folder else schema_of(place)
             self._opened[place] = db.open_study(place, self.url, schema)
         return self._opened[place]
 
@@ -99,3 +99,8 @@ def places(folder: Path) -> list[Path]:
     if (folder / designs.STUDY).exists():
         return [folder]
     return [place.parent for place in sorted(folder.glob(f"{ROUNDS}/{ROUND}/{designs.STUDY}"))]
+
+
+def schema_of(study: Path) -> str:
+    """What the schema of a round's ``study`` is called in the PostgreSQL database that a run's rounds share."""
+    return study.parent.name.replace("-", "_")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.base import files, summary
 from tastemaker.train.inputs import looks_local
-from tastemaker.train.recipe import D3po, Recipe, flat
+from tastemaker.train.recipe import WAITING, D3po, Recipe, flat
 
 if TYPE_CHECKING:
     from tastemaker.method.method import Method
@@ -95,7 +95,8 @@ def _source(source: Source) -> str:
 
 def _rounds(recipe: D3po) -> list[str]:
     rounds, rollout = recipe.rounds, recipe.rollout
-    judge = {name: value for name, value in recipe.feedback.model_dump(mode="json").items() if value}
+    feedback = recipe.feedback.model_dump(mode="json", exclude=WAITING, exclude_none=True)
+    judge = {name: value for name, value in feedback.items() if value}
     said = ", ".join(f"{name} {_cell(value)}" for name, value in judge.items())
     return [
         f"- {rounds.count} rounds of {rounds.prompts} prompts from `{rollout.prompts}`, {rollout.images} images each, "

@@ -37,7 +37,7 @@ def missing_online(recipe: D3po) -> list[str]:
     """The same of a recipe of rounds."""
     path = Path(recipe.rollout.prompts)
     lines = [] if path.is_file() else [f"rollout.prompts: {path}: no such file; give a file with one prompt a line"]
-    return [*lines, *missing_everywhere(recipe)]
+    return [*lines, *recipe.feedback.missing(), *missing_everywhere(recipe)]
 
 
 def missing_everywhere(recipe: Shared) -> list[str]:

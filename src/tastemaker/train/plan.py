@@ -64,10 +64,13 @@ def _pairs(recipe: Recipe, available: int | None) -> dict[str, Any]:
 
 def _rounds(recipe: D3po) -> dict[str, Any]:
     rounds, each = recipe.rounds, recipe.train.pairs_a_step
-    steps = rounds.count * rounds.updates
+    steps, work = rounds.count * rounds.updates, recipe.feedback.work(rounds.prompts, recipe.rollout.images)
+    in_all = {"tasks in all": rounds.count * work["tasks a round"]} if work else {}
     return {
         "rounds": rounds.count,
         "images drawn": rounds.count * rounds.prompts * recipe.rollout.images,
+        **work,
+        **in_all,
         "read": steps * each,
         "in one step": each,
         "optimizer steps": steps,

@@ -23,6 +23,8 @@ NAME = "recipe.yaml"
 """The resolved recipe in a run's folder."""
 INDIFFERENT = {"device", "checkpoint_every", "keep_checkpoints"}
 """Training settings that change neither weights nor metrics."""
+WAITING = {"wait", "poll_seconds"}
+"""The same of feedback."""
 
 
 def d3po() -> Method:
@@ -60,7 +62,8 @@ class Shared(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result; the others may change when a stopped run goes on."""
-        hidden: dict[str, Any] = {"out": True, "card": True, "train": INDIFFERENT, "rounds": {"keep"}}
+        hidden: dict[str, Any] = {"out": True, "card": True, "train": INDIFFERENT}
+        hidden |= {"rounds": {"keep"}, "feedback": WAITING}
         return self.model_dump(mode="json", exclude=hidden)
 
     def _own_folder(self, others: Sequence[tuple[str, str]]) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tastemaker.base.progress import bar
 from tastemaker.rollout import rounds, shards
 from tastemaker.rollout.feedback import Round
 from tastemaker.rollout.sampling import Sampler, prompts_at
+from tastemaker.train import patience
 
 if TYPE_CHECKING:
     from tastemaker.backbone.adapter import Trainable
@@ -59,7 +61,8 @@ class Studio:
     def make(self, number: int, conditions: Condition, stop: Stop) -> Facts | str | None:
         """Draw and judge round ``number`` by the weights as they are; every rank calls it.
 
-        Returns its summary; one line when people have not answered yet; None when a signal came first.
+        Returns its summary; one line when people have not answered yet and the run is not to wait for them; None when
+        a signal came first.
         """
         mark = summary.fingerprint(run=self.mark, round=number, weights=weights_sha(self.trainable))
         if self.ranks.main:
@@ -68,7 +71,7 @@ class Studio:
         self._draw(number, conditions, stop)
         if any(self.ranks.gather(stop.signum is not None)):
             return None
-        return self.ranks.gather(self._judge(number, mark) if self.ranks.main else None)[0]
+        return patience.wait(self._looking(number, mark), self.recipe.feedback.poll, self.ranks, stop)
 
     def find(self, number: int) -> Facts:
         """The summary of a round that was made before. Raises `UserError` when its trajectories are gone."""
@@ -93,18 +96,26 @@ class Studio:
                 positions = [number * count + at for at in part]
                 shards.write(folder, shard, *self.sampler.draw(positions, some), self.sampler.how(positions))
 
-    def _judge(self, number: int, mark: str) -> Facts | str:
-        started, folder, feedback = time.monotonic(), self.folder(number), self.recipe.feedback
-        if (done := _summary(folder, mark)) is not None:
-            return done
-        asked = self._asked(number)
+    def _looking(self, number: int, mark: str) -> Callable[[], Facts | str]:
+        """What judges the round, or says what is missing, as often as it is called; its images are scored once."""
+        asked, started = cache(partial(self._asked, number)), time.monotonic()
+
+        def look() -> Facts | str:
+            done = _summary(self.folder(number), mark)
+            return self._judge(asked(), mark, started) if done is None else done
+
+        return look
+
+    def _judge(self, asked: Round, mark: str, started: float) -> Facts | str:
+        """The summary is written last: as long as there is none, nothing was trained on the choices."""
+        feedback = self.recipe.feedback
         answer = feedback.choices(asked)
         if isinstance(answer, str):
-            return f"{folder}: {answer}; fill it in and run the same command again"
+            return f"{asked.folder}: {answer}"
         rounds.write(asked, answer, judge=", ".join([feedback.kind, *feedback.scorers]))
-        figures = rounds.figures(asked, answer)
-        done = summary.finish(folder, "d3po round", started, number=number, figures=figures, fingerprint=mark)
-        self._forget(number - self.recipe.rounds.keep)
+        facts = {"number": asked.number, "figures": rounds.figures(asked, answer), "fingerprint": mark}
+        done = summary.finish(asked.folder, "d3po round", started, **facts)
+        self._forget(asked.number - self.recipe.rounds.keep)
         return done
 
     def _asked(self, number: int) -> Round:

@@ -1,0 +1,1 @@
+"""The server through which people take part: pages, the interface behind them, and blinded images."""
