@@ -22,7 +22,7 @@ feedback-demo: .venv/installed-study
 test: .venv/installed-dev lint
 	$(PYTEST) -m "not slow and not gpu and not network and not browser and not extras"
 
-test-all: test chromium postgresql .venv/extras .venv/installed-all
+test-all: test chromium postgresql .venv/extras .venv/installed-ray
 	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network and not extras" --timeout 3600
 	PYTHONPATH=.venv/extras $(PYTEST) -m "extras and not gpu" --timeout 3600
 
@@ -75,9 +75,9 @@ postgresql:
 	@$(PIP) --no-deps --upgrade --target $@ bitsandbytes torchao
 	@touch $@
 
-.venv/installed-all: .venv/installed-dev
-	@echo "installing Ray and Playwright"
-	@$(PIP) -e '.[dev,study,postgresql,ray,browser]'
+.venv/installed-ray: .venv/installed-dev
+	@echo "installing Ray"
+	@$(PIP) -e '.[dev,study,postgresql,ray]'
 	@touch $@
 
 clean:

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("playwright", reason="no playwright (pip install 'tastemaker[browser]')")
-
 from playwright.sync_api import Browser, expect
 
 from study.web import browsing
