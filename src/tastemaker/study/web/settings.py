@@ -27,7 +27,7 @@ class Settings:
     admin_secret: str = ""
     max_raters: int = 200
     trusted_proxy: str = ""
-    logins: int = 20
+    logins: int = 60
     """Attempts to join or to open the admin pages, a minute and address."""
     posts: int = 240
     """A minute and rater."""
