@@ -42,6 +42,6 @@ def test_defaults_are_the_stated_ones(document: str) -> None:
 
 
 def runs() -> list[object]:
-    from tastemaker.cli import evaluate, generate, report
+    from tastemaker.cli import evaluate, generate, report, view
 
-    return [evaluate.run, generate.run, report.run]
+    return [evaluate.run, generate.run, report.run, view.run]
