@@ -44,7 +44,10 @@ def test_a_checkpoint_and_a_model_of_a_run(tmp_path: Path) -> None:
     pairs = ranked(tmp_path / "best", ["jpeg-size@q80", "hpsv2@0123456789ab"])
     place = run(tmp_path / "run", f"data:\n  pairs: [{{pairs: {pairs}, weight: 1}}, {{pairs: {tmp_path}/gone}}]\n")
     both = ["hpsv2@0123456789ab", "jpeg-size@q95"]
-    checkpoint = place / "checkpoints/step-000100/pytorch_lora_weights.safetensors"
+    checkpoint = place / "checkpoints/step-000100"
+    checkpoint.mkdir(parents=True)
+    for name in ("manifest.json", "weights.safetensors"):
+        (checkpoint / name).touch()
     assert taught_by(images(tmp_path / "a", adapter=str(checkpoint)), SCORERS) == both
     assert taught_by(images(tmp_path / "b", model=str(place)), SCORERS) == both
     assert taught_by(images(tmp_path / "c", model=str(place / "model")), SCORERS) == both

@@ -16,8 +16,9 @@ from typing import Any
 from tastemaker.base.config import read_yaml
 from tastemaker.base.errors import UserError
 from tastemaker.evaluate import images as generated
+from tastemaker.evaluate.weights import RECIPE, is_checkpoint
 
-RECIPE, CHECKPOINTS, MODEL = "recipe.yaml", "checkpoints", "model"
+MODEL = "model"
 
 
 def taught_by(images: Path, scorers: Sequence[str]) -> list[str]:
@@ -27,14 +28,14 @@ def taught_by(images: Path, scorers: Sequence[str]) -> list[str]:
 
 
 def _runs(settings: dict[str, Any]) -> Iterator[Path]:
-    """Folders that may be the run's: the adapter's or its checkpoint's, and the model's."""
-    if settings.get("adapter"):
-        place = Path(settings["adapter"]).parent
-        yield place
-        yield from [place.parent.parent] if place.parent.name == CHECKPOINTS else []
-    if settings.get("model"):
-        place = Path(settings["model"])
-        yield place.parent if place.name == MODEL else place
+    """Folders that may be the run's: RUN/adapter, RUN or RUN/model, and RUN/checkpoints/step-000100 of either."""
+    for place in (Path(settings[name]) for name in ("adapter", "model") if settings.get(name)):
+        if is_checkpoint(place):
+            yield place.parent.parent
+        elif place.suffix or place.name == MODEL:
+            yield place.parent
+        else:
+            yield place
 
 
 def _names(recipe: Path) -> set[str]:
