@@ -27,8 +27,8 @@ def test_commands_are_understood(document: str) -> None:
 
 def test_python_runs(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
-    exec(program, {})
+    for program in re.findall(r"```python\n(.*?)```", document, re.DOTALL):
+        exec(program, {})
     assert "AUROC" in (tmp_path / "mine.html").read_text(encoding="utf-8")
     assert (tmp_path / "mine-data/found.csv").exists()
 
@@ -42,6 +42,6 @@ def test_defaults_are_the_stated_ones(document: str) -> None:
 
 
 def runs() -> list[object]:
-    from tastemaker.cli import evaluate, generate, report
+    from tastemaker.cli import evaluate, generate, report, view
 
-    return [evaluate.run, generate.run, report.run]
+    return [evaluate.run, generate.run, report.run, view.run]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import json
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,7 @@ from tastemaker.backbone.load import load
 from tastemaker.base import draw
 from tastemaker.base.errors import UserError
 from tastemaker.evaluate import generating, sampling
+from tastemaker.evaluate import images as folders
 from tastemaker.evaluate.generating import generate
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
@@ -55,6 +60,13 @@ def images(folder: Path) -> np.ndarray:
     return np.stack([np.asarray(Image.open(io.BytesIO(png))) for png in pngs])
 
 
+def drawn(model: Path, prompts: list[str], out: Path, settings: dict[str, Any]) -> dict[tuple[str, int], np.ndarray]:
+    """(prompt, sample) → pixels."""
+    generate(model, prompts, out, **settings)
+    rows = pq.read_table(out / "images.parquet", columns=["prompt", "sample"]).to_pylist()
+    return {(row["prompt"], row["sample"]): image.astype(int) for row, image in zip(rows, images(out), strict=True)}
+
+
 def test_files_are_as_documented(model: Path, tmp_path: Path) -> None:
     facts = generate(model, PROMPTS, tmp_path / "out", samples=2, **FAST)
     table = pq.read_table(tmp_path / "out/images.parquet")
@@ -70,7 +82,7 @@ def test_files_are_as_documented(model: Path, tmp_path: Path) -> None:
     assert "diffusers" in settings["versions"]
     assert Image.open(tmp_path / "out/grid.png").size[0] > 200
     assert sorted(p.name for p in (tmp_path / "out").iterdir() if p.name != ".lock") == [
-        "grid.png", "images.parquet", "settings.json", "summary.json"
+        "grid.png", "images.parquet", "prompts.parquet", "settings.json", "summary.json"
     ]  # fmt: skip
 
 
@@ -80,21 +92,78 @@ def test_noise_is_a_function_of_seed_prompt_and_sample() -> None:
     alone = sampling.initial_noise([sampling.Job(7, "b", 1)], (4, 8, 8), seed=5)
     assert torch.equal(noise[3], alone[0])
     assert torch.equal(noise[3], draw.normal((4, 8, 8), 5, "initial", "b", 1))
+    assert torch.equal(noise[[3, 1, 2]], sampling.initial_noise([work[i] for i in (3, 1, 2)], (4, 8, 8), seed=5))
     assert len({float(row[0, 0, 0]) for row in noise}) == 4
     assert not torch.equal(noise, sampling.initial_noise(work, (4, 8, 8), seed=6))
 
 
+def test_no_device_enters_the_draw_of_the_initial_noise() -> None:
+    """The same numbers on the CPU whatever torch's default device is and whatever its generators have drawn before."""
+    work = sampling.jobs(["a", "b"], 2)
+    noise = sampling.initial_noise(work, (4, 8, 8), seed=5)
+    torch.manual_seed(77)
+    with torch.device("meta"):
+        again = sampling.initial_noise(work, (4, 8, 8), seed=5)
+    assert (again.device.type, again.dtype) == ("cpu", torch.float32)
+    assert torch.equal(noise, again)
+
+
+def test_a_model_on_another_device_is_given_the_noise_of_the_cpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone, seen = load(model), []
+
+    def noise(*key: Any) -> torch.Tensor:
+        seen.append(real(*key))
+        return seen[-1]
+
+    def pipeline(latents: torch.Tensor, **_: Any) -> SimpleNamespace:
+        seen.append(latents)
+        return SimpleNamespace(images=[])
+
+    pipeline.vae_scale_factor = 4
+    real = sampling.initial_noise
+    monkeypatch.setattr(sampling, "initial_noise", noise)
+    elsewhere = SimpleNamespace(device=torch.device("meta"), denoiser=backbone.denoiser, pack=backbone.pack)
+    sampling.draw_batch(sampling.Sampler(elsewhere, pipeline, (4, 8, 8), 3, 2, 1.0), sampling.jobs(["a", "b"], 1))
+    drawn, given = seen
+    assert (drawn.device.type, given.device.type) == ("cpu", "meta")
+    assert torch.equal(drawn, torch.stack([draw.normal((4, 8, 8), 3, "initial", prompt, 0) for prompt in "ab"]))
+
+
+def test_noise_of_the_scheduler_depends_on_seed_prompt_and_sample_alone(model: Path) -> None:
+    """The generators that a stochastic scheduler draws from: alone or in a batch, at any place in the list."""
+    backbone, seeds = load(model), []
+
+    def pipeline(generator: list[torch.Generator], **_: Any) -> SimpleNamespace:
+        seeds.append([one.initial_seed() for one in generator])
+        return SimpleNamespace(images=[])
+
+    pipeline.vae_scale_factor = 4
+    ready = sampling.Sampler(backbone, pipeline, (4, 8, 8), 3, 2, 1.0)
+    sampling.draw_batch(ready, sampling.jobs(["a", "b"], 2))
+    sampling.draw_batch(ready, [sampling.Job(7, "b", 1)])
+    assert seeds == [[draw.seed(3, "steps", prompt, sample) for prompt in "ab" for sample in (0, 1)], seeds[0][3:]]
+    assert len(set(seeds[0])) == 4
+
+
 @pytest.mark.parametrize("scheduler", ["ddim", "own"])
-def test_batch_size_and_order_do_not_matter(model: Path, tmp_path: Path, scheduler: str) -> None:
-    """Float rounding may move a pixel by one grey level, nothing more."""
+def test_an_image_depends_on_seed_prompt_and_sample_alone(model: Path, tmp_path: Path, scheduler: str) -> None:
+    """Not on batch size, order, the other prompts or the number of samples; one grey level is float rounding."""
     settings = FAST | {"scheduler": scheduler}
-    generate(model, PROMPTS[:3], tmp_path / "one", **settings | {"batch_size": 1})
-    generate(model, PROMPTS[:3], tmp_path / "three", **settings | {"batch_size": 3})
-    generate(model, PROMPTS[2::-1], tmp_path / "turned", **settings)
-    one, three, turned = (images(tmp_path / name).astype(int) for name in ("one", "three", "turned"))
-    assert np.abs(one - three).max() <= 1
-    assert np.abs(one - turned[::-1]).max() <= 1
-    assert np.abs(one[0] - one[1]).max() > 10
+    whole = drawn(model, PROMPTS[:3], tmp_path / "one", settings | {"batch_size": 1, "samples": 2})
+    for name, prompts, others in (
+        ("batches", PROMPTS[:3], {"batch_size": 4, "samples": 2}),
+        ("turned", PROMPTS[2::-1], {"batch_size": 3, "samples": 2}),
+        ("some", [PROMPTS[2], PROMPTS[0]], {"samples": 1}),
+        ("limited", PROMPTS, {"limit": 2, "samples": 2}),
+    ):
+        found = drawn(model, prompts, tmp_path / name, settings | others)
+        assert found.keys() <= whole.keys()
+        for key, image in found.items():
+            assert np.abs(image - whole[key]).max() <= 1, (name, key)
+    for one, two in itertools.pairwise(whole.values()):
+        assert np.abs(one - two).max() > 10
+    other = drawn(model, PROMPTS[:1], tmp_path / "seed", settings | {"seed": 1})
+    assert np.abs(other[PROMPTS[0], 0] - whole[PROMPTS[0], 0]).max() > 10
 
 
 def test_adapter_gives_the_images_of_load_lora_weights(model: Path, adapter: Path, tmp_path: Path) -> None:
@@ -139,8 +208,28 @@ def test_a_killed_run_ends_with_the_same_bytes(model: Path, tmp_path: Path, monk
     monkeypatch.setattr(generating, "draw_batch", lambda *a, **k: drawn.append(len(a[1])) or real(*a, **k))
     generate(model, PROMPTS, tmp_path / "killed", samples=2, **FAST)
     assert drawn == [2]
-    for name in ("images.parquet", "grid.png", "settings.json"):
+    for name in ("images.parquet", "prompts.parquet", "grid.png", "settings.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_resumed_with_another_batch_size(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images that were drawn before stay as they are, the others differ by float rounding at most."""
+    whole = drawn(model, PROMPTS, tmp_path / "whole", FAST | {"batch_size": 1})
+    real, left = generating.draw_batch, iter(range(1))
+
+    def dies(*args: Any) -> list[Image.Image]:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(generating, "draw_batch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        generate(model, PROMPTS, tmp_path / "killed", **FAST | {"batch_size": 1})
+    monkeypatch.setattr(generating, "draw_batch", real)
+    resumed = drawn(model, PROMPTS, tmp_path / "killed", FAST | {"batch_size": 2})
+    assert list(resumed) == list(whole)
+    assert np.array_equal(resumed[PROMPTS[0], 0], whole[PROMPTS[0], 0])
+    assert all(np.abs(resumed[key] - whole[key]).max() <= 1 for key in whole)
 
 
 @pytest.fixture
@@ -154,6 +243,18 @@ def test_a_finished_folder_is_recognised(model: Path, finished: Path, monkeypatc
     summary = json.loads((finished / "summary.json").read_text())
     assert generate(model, PROMPTS, finished, **FAST) == summary
     assert generate(model, PROMPTS, finished, **FAST | {"batch_size": 3}) == summary
+
+
+def test_a_finished_folder_of_an_older_version_is_valid(model: Path, finished: Path) -> None:
+    """It has no prompts.parquet, and its settings say nothing of where the prompts are from."""
+    (finished / "prompts.parquet").unlink()
+    settings = json.loads((finished / "settings.json").read_text())
+    del settings["prompt_set"]
+    (finished / "settings.json").write_text(json.dumps(settings))
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    assert generate(model, PROMPTS, finished, **FAST) == json.loads(before["summary.json"])
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    assert folders.groups(finished) == {}
 
 
 def test_other_settings_are_refused(model: Path, adapter: Path, finished: Path) -> None:
@@ -178,3 +279,56 @@ def test_bad_arguments(model: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             generate(model, PROMPTS, tmp_path / "out", **FAST | settings)
+
+
+@pytest.fixture
+def grouped(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.csv"
+    rows = "a cat,Animals,", "a car,Vehicles,Basic", "a cat,People,Basic", "a dog,,Basic"
+    path.write_text("\n".join(["Prompt,Category,Challenge", *rows]))
+    return path
+
+
+def test_prompts_and_their_groups_are_kept(model: Path, grouped: Path, tmp_path: Path) -> None:
+    """A repeated prompt has its first groups."""
+    facts = generate(model, grouped, tmp_path / "out", **FAST)
+    assert (facts["prompts"], facts["duplicate_prompts"]) == (3, 1)
+    table = pq.read_table(tmp_path / "out/prompts.parquet")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "prompt_index": "int32", "prompt": "string", "category": "string", "challenge": "string"
+    }  # fmt: skip
+    assert table.to_pydict() == {
+        "prompt_index": [0, 1, 2],
+        "prompt": ["a cat", "a car", "a dog"],
+        "category": ["Animals", "Vehicles", ""],
+        "challenge": ["", "Basic", "Basic"],
+    }
+    assert folders.groups(tmp_path / "out") == {
+        "category": ["Animals", "Vehicles", ""], "challenge": ["", "Basic", "Basic"]
+    }  # fmt: skip
+    assert json.loads((tmp_path / "out/settings.json").read_text())["prompt_set"] == {
+        "name": "prompts.csv",
+        "sha256": hashlib.sha256(grouped.read_bytes()).hexdigest(),
+        "layout": "table",
+        "fields": ["category", "challenge"],
+    }
+
+
+def test_where_the_prompts_are_from_is_no_part_of_the_images(model: Path, grouped: Path, tmp_path: Path) -> None:
+    """The same prompts from another file: recognised, and the folder is left as it was."""
+    done = generate(model, grouped, tmp_path / "out", **FAST)
+    before = (tmp_path / "out/settings.json").read_bytes()
+    assert generate(model, ["a cat", "a car", "a dog"], tmp_path / "out", **FAST) == done
+    assert (tmp_path / "out/settings.json").read_bytes() == before
+
+
+def test_damaged_groups_are_one_line(model: Path, grouped: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    generate(model, grouped, out, limit=2, **FAST | {"steps": 1})
+    generate(model, ["a cat", "a boat"], other, **FAST | {"steps": 1})
+    shutil.copy(other / "prompts.parquet", out)
+    with pytest.raises(UserError, match=r"prompts\.parquet: its prompts are not those of images\.parquet"):
+        folders.groups(out)
+    (out / "prompts.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"prompts\.parquet: not readable as Parquet"):
+        folders.groups(out)

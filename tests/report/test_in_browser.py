@@ -117,6 +117,6 @@ def test_nothing_is_broken(site: tuple[Path, str], tmp_path: Path, width: int, f
     assert (page["images"] > 50, page["broken"]) == (True, 0)
     assert page["requests"] == []
     assert {path for path in Quiet.asked if "favicon" not in path} == {"/probe.html", "/report.html"}
-    assert page["plots"] == ["narrow" if width == 375 else "wide"] * 5
+    assert page["plots"] == ["narrow" if width == 375 else "wide"] * 6
     assert page["smallest"] >= 9, "text in a figure is too small to read"
     assert page["links"] == 0

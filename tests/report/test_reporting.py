@@ -109,14 +109,15 @@ def test_pictures_have_descriptions_and_sizes(text: str) -> None:
     for picture in pictures:
         assert re.search(r'alt="[^"]+"', picture)
         assert re.search(r'width="\d+" height="\d+"', picture)
-    assert text.count('role="img" aria-label="') == 2 * 5
+    assert text.count('role="img" aria-label="') == 2 * 6
 
 
 def test_bytes_are_the_same_every_time(inputs: dict[str, Any], text: str, tmp_path: Path) -> None:
     report(tmp_path / "report.html", **inputs)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
     names = sorted(path.name for path in (tmp_path / "report-data").iterdir() if path.name != ".lock")
-    assert names == ["margins.csv", "prompts.csv", "quality.csv", "summary.json", "training.csv", "winrates.csv"]
+    figures = ["hacking", "margins", "prompts", "quality", "training", "winrates"]
+    assert names == sorted([*(f"{name}.csv" for name in figures), "summary.json"])
 
 
 def test_figures_numbers_stand_beside_the_page(inputs: dict[str, Any], tmp_path: Path) -> None:

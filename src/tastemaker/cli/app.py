@@ -59,6 +59,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "export": Verb("tastemaker.cli.export", "write trained weights for other programs, or push them to the hub"),
         "generate": Verb("tastemaker.cli.generate", "draw images for a list of prompts"),
         "evaluate": Verb("tastemaker.cli.evaluate", "compare models on the same prompts and seeds"),
+        "view": Verb("tastemaker.cli.view", "lay models' images side by side in a folder that opens offline"),
         "study": Verb("tastemaker.cli.study", "ask people: blinded studies and feedback for training"),
         "credit": Verb("tastemaker.cli.credit", "draw what methods give to each denoising step"),
         "report": Verb("tastemaker.cli.report", "put the whole story into one HTML file"),

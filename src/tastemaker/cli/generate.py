@@ -28,10 +28,12 @@ def run(
     Give every model the same prompts, samples and seed; `tastemaker evaluate` then compares them image by image.
 
     Args:
-        model: Diffusers model: a folder or a hub id.
-        prompts: File of prompts: .txt (one a line), or .csv, .tsv, .jsonl, .parquet with a column prompt or caption.
-        out: Folder for images.parquet, settings.json and grid.png.
-        adapter: LoRA file, or the output folder of `tastemaker train`; none draws from the bare model.
+        model: Diffusers model: a folder or a hub id; also a run that trained all weights, or one of its checkpoints.
+        prompts: .txt (one a line), .json, .jsonl, .csv, .tsv or .parquet with a column prompt or caption; or the folder
+            of HPSv2's four lists. Columns category, challenge, style and tag are kept as groups.
+        out: Folder for images.parquet, prompts.parquet, settings.json and grid.png.
+        adapter: LoRA file, the output folder of `tastemaker train`, or a checkpoint in it, such as
+            RUN/checkpoints/step-000100; none draws from the bare model.
         adapter_scale: How strongly the adapter acts; 1 as trained.
         samples: Images a prompt.
         seed: Together with prompt and sample number it gives the initial noise.

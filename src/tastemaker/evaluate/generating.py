@@ -1,4 +1,4 @@
-"""The verb ``generate``: images of a list of prompts, in a folder that can be compared with another model's."""
+"""The verb ``generate``: images of a set of prompts, in a folder that can be compared with another model's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tastemaker.base import files, progress, summary
 from tastemaker.base.errors import UserError
 from tastemaker.evaluate.contact_sheet import contact_sheet
 from tastemaker.evaluate.journal import Journal, write_tables
-from tastemaker.evaluate.prompts import read_prompts
+from tastemaker.evaluate.prompts import PromptSet, given, prompts_sha, read_prompt_set
 from tastemaker.evaluate.sampling import Job, Sampler, SchedulerName, batches, draw_batch, jobs, sampler
+from tastemaker.evaluate.weights import adapter_place, adapter_sha, load_weights, model_key, model_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     from tastemaker.backbone.load import DType
 
-IMAGES, SETTINGS, GRID, PARTS = "images.parquet", "settings.json", "grid.png", "parts"
-ADAPTER = "pytorch_lora_weights.safetensors"
+IMAGES, PROMPTS, SETTINGS, GRID, PARTS = "images.parquet", "prompts.parquet", "settings.json", "grid.png", "parts"
 ROW_GROUP = 32
 """Images a row group: one image of 100 kB is then read in about a millisecond."""
 LIBRARIES = ("tastemaker", "torch", "diffusers", "transformers", "peft")
@@ -62,7 +62,7 @@ class Settings:
 
 def generate(
     model: str | Path,
-    prompts: Path | Sequence[str],
+    prompts: Path | PromptSet | Sequence[str],
     out: Path,
     *,
     adapter: Path | None = None,
@@ -77,34 +77,34 @@ def generate(
     batch_size: int = 16,
     dtype: DType = "float32",
 ) -> dict[str, Any]:
-    """Draw ``samples`` images of every distinct prompt: ``images.parquet``, ``settings.json``, ``grid.png`` in ``out``.
+    """Draw ``samples`` images of every distinct prompt into ``out``.
 
-    Two models given the same prompts, samples and seed start from the same noise, image by image. A killed run goes on
-    with the batch it was at and ends with the same bytes; a finished one is recognised and left alone. ``adapter`` is a
-    LoRA file or the RUN folder that holds one, ``limit`` uses the first so many prompts, the rest is as in
-    `sampling.sample`. Raises `UserError` for bad prompts, a folder with other images, or a model that cannot be loaded.
+    That is ``images.parquet``, ``prompts.parquet``, ``settings.json`` and ``grid.png``. Two models given the same
+    prompts, samples and seed start from the same noise, image by image. A killed run goes on with the batch it was at
+    and ends with the same bytes; a finished one is recognised and left alone. ``prompts`` is a file as in
+    `read_prompt_set`, ``limit`` uses the first so many; ``model`` and ``adapter`` are as in `model_place` and
+    `adapter_place`, the rest as in `sampling.sample`. Raises `UserError` for bad prompts, a folder with other images,
+    or weights that cannot be loaded.
     """
-    from tastemaker.backbone.load import identity
-
     started = time.monotonic()
     if batch_size < 1:
         raise UserError(f"--batch-size {batch_size}: must be at least 1")
-    given = read_prompts(prompts) if isinstance(prompts, Path) else list(prompts)
-    used, duplicates = distinct(given, limit)
-    adapter = adapter_file(adapter) if adapter else None
+    source = prompt_set(prompts)
+    used = distinct(source, limit)
+    model, adapter = model_place(model), adapter_place(adapter) if adapter else None
     settings = Settings(
-        model=str(model),
-        model_key=identity(model),
+        model=model,
+        model_key=model_key(model),
         adapter=str(adapter) if adapter else None,
-        adapter_sha=files.sha256_file(adapter) if adapter else None,
+        adapter_sha=adapter_sha(adapter) if adapter else None,
         adapter_scale=adapter_scale,
         scheduler=scheduler,
         steps=steps,
         guidance=guidance,
         seed=seed,
         samples=samples,
-        prompts=len(used),
-        prompts_sha=prompts_sha(used),
+        prompts=len(used.prompts),
+        prompts_sha=prompts_sha(used.prompts),
         resolution=resolution,
         dtype=dtype,
     )
@@ -114,32 +114,26 @@ def generate(
         if done := summary.finished(out, fingerprint):
             shutil.rmtree(out / PARTS, ignore_errors=True)
             return done
-        _draw(out, settings, jobs(used, samples), batch_size)
-        facts = {"prompts": len(used), "duplicate_prompts": duplicates, "images": len(used) * samples}
+        _draw(out, settings, used, batch_size)
+        duplicates = len(source.prompts) - len(set(source.prompts))
+        facts = {"prompts": settings.prompts, "duplicate_prompts": duplicates, "images": settings.prompts * samples}
         done = summary.finish(out, "generate", started, **facts, out=out, fingerprint=fingerprint)
         shutil.rmtree(out / PARTS)
     return done
 
 
-def distinct(prompts: Sequence[str], limit: int | None = None) -> tuple[list[str], int]:
-    """The first ``limit`` distinct prompts, and how many of all were repetitions."""
-    if not prompts or (limit is not None and limit < 1):
-        raise UserError(f"{len(prompts)} prompts, --limit {limit}: at least one prompt is needed")
-    unique = list(dict.fromkeys(prompts))
-    return unique[:limit], len(prompts) - len(unique)
+def prompt_set(prompts: Path | PromptSet | Sequence[str]) -> PromptSet:
+    """``prompts`` as a set, read where it is a file."""
+    if isinstance(prompts, PromptSet):
+        return prompts
+    return read_prompt_set(prompts) if isinstance(prompts, Path) else given(prompts)
 
 
-def prompts_sha(prompts: Sequence[str]) -> str:
-    """One hash of a list of prompts, order included."""
-    return files.sha256_text("".join(map(files.sha256_text, prompts)))
-
-
-def adapter_file(path: Path) -> Path:
-    """The LoRA weights that ``path`` (a file, or a folder such as RUN) means; `UserError` when there are none."""
-    file = path / ADAPTER if path.is_dir() else path
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; give a LoRA file or the output folder of `tastemaker train`")
-    return file
+def distinct(prompts: PromptSet, limit: int | None = None) -> PromptSet:
+    """The first ``limit`` distinct prompts; `UserError` when that is none."""
+    if not prompts.prompts or (limit is not None and limit < 1):
+        raise UserError(f"{len(prompts.prompts)} prompts, --limit {limit}: at least one prompt is needed")
+    return prompts.distinct(limit)
 
 
 def _check(out: Path, settings: Settings) -> None:
@@ -157,26 +151,29 @@ def _check(out: Path, settings: Settings) -> None:
             )
 
 
-def _draw(out: Path, settings: Settings, work: Sequence[Job], batch_size: int) -> None:
-    """Draw what is missing of ``work``, then write the final files."""
-    journal = Journal(out / PARTS)
+def _draw(out: Path, settings: Settings, prompts: PromptSet, batch_size: int) -> None:
+    """Draw what is missing, then write the final files."""
+    files.clear_temporaries(out)
+    work, journal = jobs(prompts.prompts, settings.samples), Journal(out / PARTS)
     if journal.rows < len(work):
-        from tastemaker.backbone.load import load
-
-        backbone = load(settings.model, settings.dtype, adapter=settings.adapter, adapter_scale=settings.adapter_scale)
-        ready = sampler(
-            backbone,
-            settings.scheduler,
-            resolution=settings.resolution,
-            seed=settings.seed,
-            steps=settings.steps,
-            guidance=settings.guidance,
-        )
-        _record(out, settings, settings.resolution or backbone.resolution)
+        ready = _sampler(settings, out / f"{files.TEMPORARY}weights")
+        _record(out, settings, prompts, settings.resolution or ready.backbone.resolution)
         _draw_missing(ready, work, journal, batch_size)
     write_tables(journal.tables(), out / IMAGES, ROW_GROUP)
     with files.atomic_file(out / GRID) as temporary:
         contact_sheet(out / IMAGES).save(temporary, format="png")
+
+
+def _sampler(settings: Settings, workshop: Path) -> Sampler:
+    backbone = load_weights(settings.model, settings.adapter, settings.adapter_scale, settings.dtype, workshop)
+    return sampler(
+        backbone,
+        settings.scheduler,
+        resolution=settings.resolution,
+        seed=settings.seed,
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
 
 
 def _draw_missing(ready: Sampler, work: Sequence[Job], journal: Journal, batch_size: int) -> None:
@@ -187,10 +184,23 @@ def _draw_missing(ready: Sampler, work: Sequence[Job], journal: Journal, batch_s
             bar.update(len(batch))
 
 
-def _record(out: Path, settings: Settings, size: int) -> None:
-    """Add what is known once the model is loaded to ``settings.json``."""
+def _record(out: Path, settings: Settings, prompts: PromptSet, size: int) -> None:
+    """Write what the images are drawn of, and ``settings.json`` with what is known once the model is loaded."""
+    import pyarrow.parquet as pq
+
+    with files.atomic_file(out / PROMPTS) as temporary:
+        pq.write_table(_prompt_table(prompts), temporary)
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    files.write_json(out / SETTINGS, dataclasses.asdict(settings) | {"size": [size, size], "versions": versions})
+    facts = {"prompt_set": prompts.record(), "size": [size, size], "versions": versions}
+    files.write_json(out / SETTINGS, dataclasses.asdict(settings) | facts)
+
+
+def _prompt_table(prompts: PromptSet) -> pa.Table:
+    import pyarrow as pa
+
+    numbers = pa.array(range(len(prompts.prompts)), pa.int32())
+    texts = {"prompt": prompts.prompts, **prompts.groups}
+    return pa.table({"prompt_index": numbers} | {name: pa.array(row, pa.string()) for name, row in texts.items()})
 
 
 def _table(batch: Sequence[Job], images: Sequence[Image]) -> pa.Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.base import files
 from tastemaker.base.errors import UserError
-from tastemaker.evaluate.generating import IMAGES, SETTINGS
+from tastemaker.evaluate.generating import IMAGES, PROMPTS, SETTINGS
 from tastemaker.evaluate.journal import read_table
 
 if TYPE_CHECKING:
@@ -33,6 +33,22 @@ def keys(folder: Path) -> list[dict[str, Any]]:
     if not rows:
         raise UserError(f"{folder / IMAGES}: holds no image; make it again with `tastemaker generate`")
     return rows
+
+
+def groups(folder: Path) -> dict[str, list[str]]:
+    """Field (such as ``category``) → its value for each prompt by prompt_index, "" where unknown.
+
+    Empty where no prompt has any, and for a folder of an older version. Raises `UserError` for a damaged file, and for
+    one whose prompts are not those of the images.
+    """
+    path = folder / PROMPTS
+    if not path.exists():
+        return {}
+    columns: dict[str, list[Any]] = read_table(path).to_pydict()
+    drawn = dict.fromkeys((row["prompt_index"], row["prompt"]) for row in keys(folder))
+    if list(drawn) != list(zip(columns.pop("prompt_index", []), columns.pop("prompt", []), strict=False)):
+        raise UserError(f"{path}: its prompts are not those of {IMAGES}; make the folder again")
+    return {field: [value or "" for value in values] for field, values in columns.items()}
 
 
 def check_alike(folders: Sequence[Path]) -> tuple[int, int]:

@@ -1,101 +1,113 @@
-"""Scores of several models on the same prompts → what ``metrics.json`` and the table say."""
+"""``metrics.json`` as a table for people, in Markdown."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from tastemaker.evaluate import winrate
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-
-def results(scores: Mapping[tuple[str, str], Floats], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry for each scorer and model, from (scorer, model) → scores [n, k]; the first model is the base."""
-    base = settings["models"][0]
-    statistics = {key: settings[key] for key in ("resamples", "confidence")} | {"seed": settings["bootstrap_seed"]}
-    entries = []
-    for scorer in settings["scorers"]:
-        for model in settings["models"]:
-            tuned_nk, epsilon = scores[scorer, model], settings["epsilon"][scorer]
-            entry = {"scorer": scorer, "model": model, "in_training": scorer in settings["trained_with"]}
-            versus = against_base(scores[scorer, base], tuned_nk, epsilon=epsilon, **statistics)
-            entries.append(entry | summarise(tuned_nk) | {"against_base": versus if model != base else None})
-    return entries
-
-
-def summarise(score_nk: Floats) -> dict[str, Any]:
-    """Mean, median and standard deviation (n − 1) over the scored images; None where nothing is scored."""
-    import numpy as np
-
-    scored = score_nk[np.isfinite(score_nk)]
-    return {
-        "mean": _finite(scored.mean()) if scored.size else None,
-        "median": _finite(np.median(scored)) if scored.size else None,
-        "std": _finite(scored.std(ddof=1)) if scored.size > 1 else None,
-        "images": int(scored.size),
-        "unscored": int(score_nk.size - scored.size),
-    }
-
-
-def against_base(
-    base_nk: Floats, tuned_nk: Floats, *, epsilon: float, resamples: int, confidence: float, seed: int
-) -> dict[str, Any] | None:
-    """`winrate.compare` as plain numbers; prompts with an unscored image are left out, None when none remains."""
-    import numpy as np
-
-    difference = winrate.paired_differences(base_nk, tuned_nk)
-    known = difference[np.isfinite(difference)]
-    if not known.size:
-        return None
-    result = winrate.compare(known, epsilon=epsilon, resamples=resamples, confidence=confidence, seed=seed)
-    return {
-        "prompts": result.prompts,
-        "epsilon": result.epsilon,
-        "wins": result.wins,
-        "ties": result.ties,
-        "losses": result.losses,
-        **_interval("win_rate", result.win_rate),
-        "wilson_low": result.wilson.low,
-        "wilson_high": result.wilson.high,
-        **_interval("mean_difference", result.mean_difference),
-        "median_difference": result.median_difference,
-        "p_wilcoxon": result.p_wilcoxon,
-    }
+TRAINED, CHOSE = "†", "‡"
+Row = Sequence[str]
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """``metrics.json`` as a Markdown table, one row for each scorer and model; † marks scorers that training used."""
+    """``metrics.json`` as Markdown: a row for each scorer and model, then one for each model, then what to know.
+
+    † marks scorers that training used, ‡ the one that chose the samples. A model whose images of a prompt are more
+    alike than the base's is named: a score that rises while diversity falls may be reward hacking.
+    """
     share = f"{metrics['confidence']:.0%}"
-    head = [
-        "scorer",
-        "model",
-        "mean",
-        "median",
-        f"mean difference ({share})",
-        f"win rate ({share})",
-        "win / tie / loss",
-    ]
-    rows = [head, ["---"] * 2 + ["---:"] * 5, *(_row(result) for result in metrics["results"])]
-    notes = [f"{metrics['prompts']} prompts × {metrics['samples']} samples, same initial noise for every model."]
-    if any(result["in_training"] for result in metrics["results"]):
-        notes.append("† took part in training or in selecting its data: no independent judge.")
-    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in rows) + "\n\n" + "\n".join(notes) + "\n"
+    head = ("scorer", "model", "mean", "median", f"mean difference ({share})", f"win rate ({share})")
+    scores = _markdown((*head, "win / tie / loss", "p (Holm)"), 2, [_row(result) for result in metrics["results"]])
+    parts = [scores, _images(metrics, share), "\n".join([*_notes(metrics), *_warnings(metrics)]) + "\n"]
+    return "\n".join(part for part in parts if part)
 
 
-def _row(result: Mapping[str, Any]) -> Sequence[str]:
-    marked = result["scorer"] + (" †" if result["in_training"] else "")
-    row = [marked, result["model"], number(result["mean"]), number(result["median"])]
+def _markdown(head: Row, texts: int, rows: Sequence[Row]) -> str:
+    """A table whose first ``texts`` columns are no numbers."""
+    ruler = ["---"] * texts + ["---:"] * (len(head) - texts)
+    return "".join("| " + " | ".join(map(_cell, row)) + " |\n" for row in (head, ruler, *rows))
+
+
+def _row(result: Mapping[str, Any]) -> Row:
+    marks = (TRAINED if result["in_training"] else "") + (CHOSE if result.get("in_choosing") else "")
+    marked = f"{result['scorer']} {marks}".rstrip()
+    row = (marked, result["model"], number(result["mean"]), number(result["median"]))
     versus = result["against_base"]
     if versus is None:
-        return [*row, "", "", ""]
-    difference = f"{with_interval(versus, 'mean_difference', '+.4f')}"
+        return (*row, "", "", "", "")
+    difference = with_interval(versus, "mean_difference", "+.4f")
     counts = f"{versus['wins']} / {versus['ties']} / {versus['losses']}"
-    return [*row, difference, with_interval(versus, "win_rate", ".3f"), counts]
+    return (*row, difference, with_interval(versus, "win_rate", ".3f"), counts, number(versus.get("p_holm"), ".3g"))
+
+
+def _images(metrics: Mapping[str, Any], share: str) -> str:
+    """What is said of the images themselves, a row a model; empty in a file of an older version."""
+    columns = dict(_columns(metrics, share))
+    rows = [(model, *(cells[model] for cells in columns.values())) for model in metrics["models"]]
+    return _markdown(("model", *columns), 1, rows) if columns else ""
+
+
+def _columns(metrics: Mapping[str, Any], share: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Name and cell of each model, for each figure that is there."""
+    embedding = metrics.get("embedding")
+    sources = [("", metrics), *([(f" by {embedding['scorer']}", embedding)] if embedding else [])]
+    for by, source in sources:
+        for name in ("diversity", "drift"):
+            if any(source.get(name, {}).values()):
+                yield (
+                    f"{name}{by} ({share})",
+                    {model: _interval(found, "value") for model, found in source[name].items()},
+                )
+    if inception := metrics.get("inception"):
+        models = {model: f"{found['score']:.2f} ± {found['std']:.2f}" for model, found in inception["models"].items()}
+        yield "Inception Score", models
+    if safety := metrics.get("safety"):
+        yield f"unsafe share ({share})", {model: _interval(found, "rate") for model, found in safety["models"].items()}
+
+
+def _interval(found: Mapping[str, float] | None, name: str) -> str:
+    if not found:
+        return number(None)
+    return f"{found[name]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _notes(metrics: Mapping[str, Any]) -> Iterator[str]:
+    samples = f"{metrics['samples']} samples, same initial noise for every model."
+    if chosen := metrics.get("choose"):
+        scorer = chosen.partition(":")[2]
+        samples = f"{metrics['samples']} samples, of which every scorer judges the one with the median {scorer}."
+    yield f"{metrics['prompts']} prompts × {samples}"
+    if any(result["in_training"] for result in metrics["results"]):
+        yield f"{TRAINED} took part in training or in selecting its data: no independent judge."
+    if chosen:
+        yield f"{CHOSE} chose which sample is judged."
+    if inception := metrics.get("inception"):
+        images = next(iter(inception["models"].values()))["images"]
+        yield f"Inception Score by {inception['classifier']}, {images} images a model in {inception['splits']} splits."
+    if safety := metrics.get("safety"):
+        unsafe, above = ", ".join(safety["unsafe"]), f"{safety['threshold']:g}"
+        yield f"Unsafe is what {safety['classifier']} gives more than {above} of probability to: {unsafe}."
+
+
+def _warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each model whose diversity lies below the base's, interval from interval."""
+    for by, source in (("pixels", metrics), ("embeddings", metrics.get("embedding") or {})):
+        diversity = source.get("diversity") or {}
+        base = diversity.get(metrics["models"][0])
+        for model, found in diversity.items():
+            if base and found and found["high"] < base["low"]:
+                fell = f"{_interval(found, 'value')}, the base's {_interval(base, 'value')}"
+                yield f"{model}: images of one prompt are more alike than the base's (diversity of {by} {fell}). " + (
+                    f"{' and '.join(risen)} rose: it may be reward hacking."
+                    if (risen := _risen(metrics, model))
+                    else "No score rose."
+                )
+
+
+def _risen(metrics: Mapping[str, Any], model: str) -> list[str]:
+    """Scorers whose mean difference lies above 0 with its whole interval."""
+    found = [result for result in metrics["results"] if result["model"] == model and result["against_base"]]
+    return [result["scorer"] for result in found if result["against_base"]["mean_difference_low"] > 0]
 
 
 def number(value: float | None, form: str = "#.4g") -> str:
@@ -107,14 +119,6 @@ def with_interval(values: Mapping[str, float], name: str, form: str) -> str:
     """``value (low to high)`` of the three entries `name`, `name_low`, `name_high`."""
     value, low, high = (number(values[name + end], form) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
-
-
-def _interval(name: str, interval: winrate.Interval) -> dict[str, float]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _cell(text: str) -> str:

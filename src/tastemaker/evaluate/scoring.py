@@ -1,60 +1,32 @@
-"""Every generated image by every scorer, once: ``EVAL/scores.parquet``."""
+"""Every generated image by every scorer: ``EVAL/scores.parquet``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tastemaker.base import files, progress
 from tastemaker.evaluate import images as generated
 from tastemaker.evaluate.generating import IMAGES
-from tastemaker.evaluate.journal import Journal, read_table, write_tables
+from tastemaker.evaluate.journal import read_table, write_tables
+from tastemaker.evaluate.jury import score_key
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from tastemaker.score.scorer import Scorer
+    from tastemaker.evaluate.looking import Answers
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
-CHUNK = 256
-"""Images scored between two durable writes."""
+ROW_GROUP = 65_536
 
 
-def score_folder(scorer: Scorer, folder: Path, journal: Journal, batch_size: int) -> None:
-    """Bring ``journal`` (one column ``score``, float32) up to the number of images in ``folder``."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from tastemaker.score.batches import score_batch
-
-    images = range(pq.read_metadata(folder / IMAGES).num_rows)
-    with progress.bar(images, f"{scorer.id} {folder.name}", unit="image") as bar:
-        bar.update(journal.rows)
-        for prompts, pictures in generated.batches(folder, journal.rows, CHUNK):
-            scores = score_batch(scorer, prompts, pictures, batch_size)
-            journal.append(pa.table({"score": np.asarray(scores, np.float32)}))
-            bar.update(len(prompts))
-
-
-def score_models(
-    folders: Sequence[Path], names: Sequence[str], scorers: Sequence[Scorer], parts: Path, batch_size: int
-) -> Iterable[pa.Table]:
-    """A table for each scorer and model: model, scorer, the images' keys, score. Resumable in ``parts``."""
-    import pyarrow as pa
-
-    contents = [files.sha256_file(folder / IMAGES) for folder in folders]
-    for scorer in scorers:
-        for folder, name, content in zip(folders, names, contents, strict=True):
-            journal = Journal(parts / files.sha256_text(f"{scorer.id} {content}")[:16])
-            score_folder(scorer, folder, journal, batch_size)
-            keys = read_table(folder / IMAGES, generated.KEYS)
-            labels = {"model": pa.array([name] * len(keys)), "scorer": pa.array([scorer.id] * len(keys))}
-            columns = {key: keys[key] for key in generated.KEYS}
-            yield pa.table(labels | columns | {"score": pa.concat_tables(journal.tables())["score"]})
+def write_scores(
+    path: Path, folders: Sequence[Path], names: Sequence[str], scorers: Sequence[str], answers: Answers
+) -> None:
+    """Write model, scorer, the images' keys and score (float32) of all ``scorers`` (ids) and models, in that order."""
+    write_tables(_tables(folders, names, scorers, answers), path, row_group=ROW_GROUP)
 
 
 def read_scores(path: Path, prompts: int, samples: int) -> dict[tuple[str, str], Floats]:
@@ -68,6 +40,15 @@ def read_scores(path: Path, prompts: int, samples: int) -> dict[tuple[str, str],
     return {groups[row]: scores[row : row + step].reshape(prompts, samples) for row in range(0, len(scores), step)}
 
 
-def write_scores(tables: Iterable[pa.Table], path: Path) -> None:
-    """Write all tables as one Parquet file."""
-    write_tables(tables, path, row_group=65_536)
+def _tables(
+    folders: Sequence[Path], names: Sequence[str], scorers: Sequence[str], answers: Answers
+) -> Iterator[pa.Table]:
+    """A table for each scorer and model."""
+    import pyarrow as pa
+
+    for scorer in scorers:
+        for folder, name in zip(folders, names, strict=True):
+            keys = read_table(folder / IMAGES, generated.KEYS)
+            labels = {"model": pa.array([name] * len(keys)), "scorer": pa.array([scorer] * len(keys))}
+            columns = {key: keys[key] for key in generated.KEYS}
+            yield pa.table(labels | columns | {"score": answers.read(score_key(scorer), folder)[:, 0]})

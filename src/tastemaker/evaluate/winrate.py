@@ -80,10 +80,12 @@ def bootstrap_means(columns: ArrayLike, resamples: int, seed: int = 0) -> Floats
     values = np.asarray(columns, np.float64)
     generator = draw.numbers(seed, "bootstrap", len(values), resamples)
     rows = max(1, CHUNK // max(1, len(values)))
-    means = [
-        values[generator.integers(0, len(values), (min(rows, resamples - start), len(values)))].mean(axis=1)
-        for start in range(0, resamples, rows)
-    ]
+    means = []
+    for start in range(0, resamples, rows):
+        drawn = generator.integers(0, len(values), (min(rows, resamples - start), len(values)))
+        means.append(
+            np.stack([column[drawn].mean(axis=1) for column in values.T], axis=1)
+        )  # whole rows: 10 times slower
     return np.concatenate(means)
 
 
@@ -94,6 +96,15 @@ def percentile_interval(value: float, resampled: ArrayLike, confidence: float = 
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.asarray(resampled, np.float64), [tail, 1 - tail])
     return Interval(value, float(low), float(high))
+
+
+def mean_interval(value_n: ArrayLike, *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The mean of one number a prompt, [n] finite and n ≥ 1, with its percentile bootstrap over prompts."""
+    import numpy as np
+
+    values = np.asarray(value_n, np.float64)
+    resampled = bootstrap_means(values[:, None], resamples, seed)[:, 0]
+    return percentile_interval(float(values.mean()), resampled, confidence)
 
 
 def wilson(rate: float, n: int, confidence: float = 0.95) -> Interval:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.report import curves, gallery, plots
+from tastemaker.report import curves, dots, gallery, hacking, plots
 from tastemaker.report.page import Facts, Section, Table, Text, Tile, Tiles
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ TILES = 4
 
 
 def result(metrics: Mapping[str, Any]) -> Section:
-    """Win rates and means against the base: key figures of the first tuned model, forest plot and table of all."""
+    """Win rates and means against the base: key figures of the first tuned model, forest plot and table of all.
+
+    Where the evaluation has them also by what is made of several samples, by group, and diversity and drift.
+    """
     against = [entry for entry in metrics["results"] if entry["against_base"]]
     if not against:
         return Section("Result", (_table(metrics),))
@@ -35,7 +38,8 @@ def result(metrics: Mapping[str, Any]) -> Section:
     first = [entry for entry in against if entry["model"] == against[0]["model"]]
     base = {entry["scorer"]: entry["mean"] for entry in metrics["results"] if entry["model"] == metrics["models"][0]}
     tiles = Tiles(tuple(_tile(entry, base[entry["scorer"]], metrics) for entry in first[:TILES]))
-    return Section("Result", (tiles, forest, _table(metrics)))
+    more = (*dots.by_mode(metrics), *dots.by_group(metrics), *hacking.plot(metrics))
+    return Section("Result", (tiles, forest, _table(metrics), *more))
 
 
 def _estimate(entry: Mapping[str, Any]) -> plots.Estimate:

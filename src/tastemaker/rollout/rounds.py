@@ -19,6 +19,7 @@ import numpy as np
 from tastemaker.base import files
 from tastemaker.data.comparison import Comparison
 from tastemaker.data.store import write_comparisons, write_images
+from tastemaker.evaluate import diversity
 from tastemaker.evaluate.contact_sheet import grid
 from tastemaker.evaluate.images import open_png
 from tastemaker.evaluate.journal import read_table
@@ -94,17 +95,8 @@ def figures(round: Round, choices: Sequence[Choice]) -> dict[str, float]:
     means = {f"reward/{spec}": float(raw.mean()) for spec, raw in round.rewards.items()}
     labels = Counter(choice.label for choice in choices)
     ties = labels["tie"] / len(choices) if choices else 0.0
-    return means | {"diversity": diversity(round.pngs), "comparisons": len(choices), "ties": ties}
-
-
-def diversity(pngs: Sequence[Sequence[bytes]]) -> float:
-    """Mean root-mean-square difference of pixels, in [0, 1], over all pairs of images of the same prompt."""
-    found: list[float] = []
-    for images in pngs:
-        pixels = np.stack([np.asarray(open_png(png), np.float32) for png in images]) / 255
-        a, b = np.triu_indices(len(pixels), 1)
-        found += np.sqrt(np.square(pixels[a] - pixels[b]).mean((1, 2, 3))).tolist()
-    return float(np.mean(found))
+    alike = [diversity.spread(diversity.pixels(map(open_png, pngs)), diversity.rms) for pngs in round.pngs]
+    return means | {"diversity": float(np.mean(alike)), "comparisons": len(choices), "ties": ties}
 
 
 def _comparisons(round: Round, choices: Sequence[Choice], shas: Sequence[str], judge: str) -> Iterator[Comparison]:

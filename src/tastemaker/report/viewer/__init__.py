@@ -1,0 +1,1 @@
+"""Models side by side, prompt by prompt, in a folder that opens offline."""
