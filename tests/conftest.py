@@ -26,6 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, `slow(minutes=4)`: at the end no worker is to be alone with one of them."""
+    items.sort(key=_minutes, reverse=True)
+
+
+def _minutes(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("slow")
+    return float(mark.kwargs.get("minutes", 0)) if mark else 0.0
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Away from `pytest -m network` its tests cannot pass."""
     if item.get_closest_marker("network") and os.environ.get("HF_HUB_OFFLINE") == "1":

@@ -83,7 +83,7 @@ def test_the_three_recipes_differ_in_their_pairs_alone(short):
     assert trees[0] == trees[1] == trees[2]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_aligned_model_beats_the_base(tmp_path, seed):
     """The claim of docs/world.md: both 95 % intervals over 300 held-out captions lie above their null."""

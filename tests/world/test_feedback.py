@@ -43,7 +43,7 @@ def clicking(port: int, sent: list[Sent]) -> Iterator[None]:
     assert not person.is_alive()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_clicks_become_choices_and_the_model_learns_from_them(tmp_path: Path) -> None:
     port, sent = free_port(), list[Sent]()
     how: dict[str, Any] = {"choices": 3, "rounds": 1, "passphrase": "taste"}

@@ -30,7 +30,7 @@ from tastemaker.study.design import Design, Plan
 from tastemaker.study.simulated import Random, Sent, answer_all
 from tastemaker.study.vote import TIE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.timeout(900)]
 SEED = 6
 RATERS = 5  # an item
 LEFT_OVER = 5
