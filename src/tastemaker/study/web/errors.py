@@ -56,7 +56,10 @@ def handle(app: FastAPI) -> None:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return answer(request, error.status, error.line, {"Retry-After": str(error.retry)} if error.retry else None)
+    again = {"Retry-After": str(error.retry)} if error.retry else {}
+    if error.status == 503 and request.method == "GET":
+        again |= {"Refresh": str(error.retry)}  # a page that comes by itself when the study can be reached
+    return answer(request, error.status, error.line, again)
 
 
 def _mistaken(request: Request, error: Exception) -> Response:

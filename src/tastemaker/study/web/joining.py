@@ -20,7 +20,7 @@ from tastemaker.study.web.session import AtDesk, Desk
 from tastemaker.study.web.tasks import READ
 
 router = APIRouter()
-SOON_SECONDS = 60
+SOON_SECONDS = 10
 
 
 class Filled(BaseModel):
