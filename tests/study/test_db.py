@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sqlalchemy import update
 from study.studies import BIN, design, item, joined, opened, postgresql
 from tastemaker.base.errors import UserError
 from tastemaker.study import db
+from tastemaker.study import design as designs
 from tastemaker.study.db import NAME, open_study
 from tastemaker.study.raters import carry, count, invite, join, known, rater_of
 
@@ -118,6 +121,20 @@ def test_unknown_invitations_and_bad_names_are_refused(tmp_path: Path) -> None:
     for name in ("", " \n", "n" * 61):
         with pytest.raises(UserError, match="choose a name of 1 to 60"):
             join(store, name, invite(store), 0.0)
+
+
+def test_programs_that_open_a_new_study_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
+    """A run and its server meet a new round at the same moment; SQLite itself does not wait where WAL is turned on."""
+    for number in range(25):
+        designs.write(tmp_path / str(number), design([item(0)]))
+        start = threading.Barrier(6)
+
+        def open_now(folder: Path, start: threading.Barrier = start) -> None:
+            start.wait()
+            open_study(folder).close()
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(open_now, [tmp_path / str(number)] * 6))
 
 
 def test_raters_and_invitations_go_on_in_the_next_round(tmp_path: Path) -> None:

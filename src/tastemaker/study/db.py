@@ -8,7 +8,9 @@ there is a chosen name, no more.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +51,7 @@ FORMAT = 1
 State = Literal["open", "paused", "closed"]
 BUSY_SECONDS = 10.0
 """How long a writer waits for another."""
+PAUSE_SECONDS = 0.02
 LOCK = 0x7A57E  # of pg_advisory_xact_lock: two servers that make the tables at the same time
 
 tables = MetaData()
@@ -241,7 +244,20 @@ def _engine(place: URL, schema: str) -> Engine:
 def _connected(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: `_begin` does
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+        _patiently(connection, f"PRAGMA {pragma}")
+
+
+def _patiently(connection: Any, statement: str) -> None:
+    """Execute it; where WAL is turned on by two programs at once SQLite does not wait by itself, whatever its limit."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _begin(connection: Connection) -> None:
