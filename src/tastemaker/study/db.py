@@ -2,8 +2,7 @@
 
 Whatever changes something does so in one transaction that first takes the study's one row, so writers come one after
 the other, also those of other processes. A transaction is on disk before `Store.write` is left: SQLite flushes its log
-at every commit (WAL, synchronous FULL), PostgreSQL too (synchronous_commit). Of a rater
-there is a chosen name, no more.
+at every commit (WAL, synchronous FULL), PostgreSQL too (synchronous_commit). Of a rater there is a chosen name only.
 """
 
 from __future__ import annotations

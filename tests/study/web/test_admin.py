@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from study.web.apps import MODELS, SECRET, another, client, current, form, invited, of, png, source, study, token, vote
-from tastemaker.study import assign, raters, votes
+from tastemaker.study import assign, overview, raters, votes
 from tastemaker.study import series as series_module
 from tastemaker.study.assign import Given
 from tastemaker.study.build import create
@@ -173,7 +173,7 @@ def test_agreement_is_shown_when_it_is_asked_for_and_who_wins_never(tmp_path: Pa
     D_o = 2/6 and D_e = 2·5·1/(6·5) = ⅓: α = 0.
     """
     series, _ = answered(tmp_path / "s")
-    found = people.agreed(current(series))
+    found = overview.agreed(current(series))
     assert [(each.question, each.units) for each in found] == [("preference", 3)]
     assert found[0].raw.startswith("0.667 (0.000 to 1.000)")
     assert found[0].alpha.startswith("0.000")
@@ -196,7 +196,7 @@ def test_what_is_not_defined_is_a_dash(tmp_path: Path) -> None:
     series = study(tmp_path / "s", 1)
     browser = invited(client(series), series)
     vote(browser, browser.get("/api/task").json())
-    assert people.agreed(current(series)) == [people.Agreed("preference", 0, "–", "–")]
+    assert overview.agreed(current(series)) == [overview.Agreed("preference", 0, "–", "–")]
     page = admitted(browser).get("/admin/agreement").text
     assert "<td>preference</td><td>0</td><td>–</td><td>–</td>" in page
     assert "nan" not in page

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from tastemaker.base.errors import UserError
-from tastemaker.study import db, raters, votes
+from tastemaker.study import db, overview, raters, votes
 from tastemaker.study.db import Store
 from tastemaker.study.web import guard, pages, people, session, texts
 from tastemaker.study.web.errors import Refused
@@ -80,7 +80,7 @@ def enter(request: Request, desk: AtDesk, secret: str | None = None) -> Response
 def agreement(csrf: Admitted, desk: AtDesk) -> Response:
     """The page with the agreement so far, which takes a moment."""
     store = desk.series.current()
-    return _page(desk, csrf, agreed=people.agreed(store) if store else [])
+    return _page(desk, csrf, agreed=overview.agreed(store) if store else [])
 
 
 @router.api_route("/admin/round/{number}/grid.png", methods=READ)

@@ -1,8 +1,7 @@
-"""How a study goes, for whoever runs it: its raters, and how far they agree. Never who wins: that stays unseen."""
+"""How a study goes, for whoever runs it: its raters and its rounds. Never who wins: that stays unseen."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,11 @@ from statistics import median
 
 from sqlalchemy import func, select
 
-from tastemaker.evaluate.winrate import Interval
 from tastemaker.study import exclusion, raters, votes
-from tastemaker.study.agreement import Agreement, agreement
 from tastemaker.study.db import Store, assignment
-from tastemaker.study.resample import Bootstrap
 from tastemaker.study.series import Series
 from tastemaker.study.vote import last
 
-RESAMPLES = 200
 GRID = "grid.png"
 """The picture of a round, in the round's folder."""
 
@@ -38,16 +33,6 @@ class Person:
     missed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """How far the raters agree on one question so far."""
-
-    question: str
-    units: int
-    raw: str
-    alpha: str
-
-
 def people(store: Store) -> list[Person]:
     """Everybody who has joined, the first to come first."""
     items = {item.id: item for item in store.design.items}
@@ -59,17 +44,6 @@ def people(store: Store) -> list[Person]:
         seconds = median(vote.seconds for vote in own) if own else None
         found.append(Person(name, done.get(rater, 0), seconds, len(far), sum(each > 0 for each in far)))
     return found
-
-
-def agreed(store: Store) -> list[Agreed]:
-    """Raw agreement and Krippendorff's α of every question, with intervals of `RESAMPLES` resamples."""
-    items = {item.id: item for item in store.design.items if item.measured}
-    cast = [vote for vote in last(votes.every(store)) if vote.item in items]
-    return [
-        _agreed(question, agreement(items, own, store.design.flags, Bootstrap(RESAMPLES)))
-        for question in store.design.asked
-        if (own := [vote for vote in cast if vote.question == question])
-    ]
 
 
 def grid(store: Store) -> Path | None:
@@ -94,15 +68,3 @@ def _done(store: Store) -> dict[str, int]:
     counts = select(assignment.c.rater, func.count().label("tasks")).group_by(assignment.c.rater)
     with store.read() as connection:
         return {row.rater: row.tasks for row in connection.execute(counts.where(assignment.c.state == "done"))}
-
-
-def _agreed(question: str, found: Agreement) -> Agreed:
-    return Agreed(question, found.units, _interval(found.raw), _interval(found.alpha))
-
-
-def _interval(figure: Interval) -> str:
-    """Value and limits for people; a dash where it is not defined."""
-    if math.isnan(figure.value):
-        return "–"
-    limits = "" if math.isnan(figure.low) else f" ({figure.low:.3f} to {figure.high:.3f})"
-    return f"{figure.value:.3f}{limits}"
