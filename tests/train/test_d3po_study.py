@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from support import voters
-from support.d3po import lines, make_tree, recipe_of, run
-from support.ranks import codes, start_ranks
-from support.training import PRELOADED
+from support.d3po import lines, recipe_of, run
+from support.study_runs import same_run, small_tree, whole_run
 from support.voters import SKIPPED, people, worth
-from tastemaker.base import files, yaml12
-from tastemaker.base.errors import Interrupted, UserError
+from tastemaker.base import yaml12
+from tastemaker.base.errors import UserError
 from tastemaker.cli.app import main
 from tastemaker.data.store import read_comparisons
 from tastemaker.evaluate.journal import read_table
@@ -28,28 +21,17 @@ from tastemaker.rollout import asking, rounds
 from tastemaker.study.db import state_of
 from tastemaker.study.series import open_series
 from tastemaker.study.votes import status
-from tastemaker.train import patience
 from tastemaker.train.plan import plan
-
-WEIGHTS = "pytorch_lora_weights.safetensors"
-POLL = 0.2
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Two rounds of two prompts with three images each: at most six pairs a round."""
-    tree = make_tree(tmp_path_factory.mktemp("d3po"))
-    small = {"rounds": {"count": 2, "prompts": 2, "updates": 2, "steps_at_once": 2, "watch": ["jpeg-size"]}}
-    return tree | small | {"feedback": {"kind": "study", "poll_seconds": POLL}}
+    return small_tree(tmp_path_factory.mktemp("d3po"))
 
 
 @pytest.fixture(scope="module")
 def whole(tree: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was not stopped, with one person who answered all of it."""
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    with people(out):
-        assert run(tree, out)["steps"] == 4
-    return out
+    return whole_run(tree, tmp_path_factory.mktemp("runs") / "whole")
 
 
 def label_of(a: str, b: str) -> str | None:
@@ -128,155 +110,6 @@ def test_without_waiting_it_says_how_far_people_are_and_may_wait_the_next_time(
     with people(out):
         assert run(tree, out, feedback={"wait": True, "poll_seconds": 0.1})["steps"] == 4
     assert same_run(whole, out)
-
-
-def same_run(one: Path, other: Path) -> bool:
-    names = [WEIGHTS, "metrics.jsonl"]
-    names += [f"rounds/round-00{n}/{name}" for n in range(2) for name in (rounds.CHOICES, rounds.ROLLOUTS)]
-    return [files.sha256_file(one / name) for name in names] == [files.sha256_file(other / name) for name in names]
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _in_a_half_made_study() -> None:
-    """The images of the first study are copied, its design is not written."""
-    asking.designs.write = lambda *_: _die()
-
-
-def _while_waiting() -> None:
-    patience._pause = lambda *_: _die()
-
-
-def _between_closing_and_reading() -> None:
-    asking.Asked._read = lambda *_: _die()  # type: ignore[method-assign, assignment]
-
-
-def _before_the_choices_are_written() -> None:
-    rounds.write = lambda *_, **__: _die()
-
-
-def _before_the_summary() -> None:
-    """The choices are written down, and nothing says that they are whole."""
-    rounds.figures = lambda *_: _die()  # type: ignore[assignment, return-value]
-
-
-EARLY = {"in a half made study": _in_a_half_made_study, "while waiting": _while_waiting}
-LATE = {
-    "between closing and reading": _between_closing_and_reading,
-    "before the choices are written": _before_the_choices_are_written,
-    "before the summary": _before_the_summary,
-}
-MOMENTS = EARLY | LATE
-
-
-def _tell_of_the_pause(out: Path) -> None:
-    """A file beside the run says that it waits."""
-    whole = patience._pause
-
-    def pause(*given: Any) -> None:
-        out.with_suffix(".waits").touch()
-        whole(*given)
-
-    patience._pause = pause
-
-
-def _child(tree: dict[str, Any], out: str, moment: str) -> None:
-    torch.set_num_threads(1)
-    _tell_of_the_pause(Path(out))
-    MOMENTS.get(moment, lambda: None)()
-    try:
-        run(tree, Path(out))
-    except Interrupted as stop:
-        sys.exit(128 + stop.signum)
-
-
-def start(tree: dict[str, Any], out: Path, moment: str) -> Any:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    child = context.Process(target=_child, args=(tree, str(out), moment), daemon=True)
-    child.start()
-    return child
-
-
-def answer_the_round(out: Path) -> None:
-    """One person does what there is to do now."""
-    with closing(open_series(out)) as series:
-        store = series.current()
-        assert store is not None
-        voters.vote(store, voters.joined(store, 1)[0], voters.better)
-
-
-def until(there: Path, child: Any) -> None:
-    while not there.exists():
-        assert child.exitcode is None
-        time.sleep(0.05)
-
-
-def killed(tree: dict[str, Any], out: Path, moment: str) -> bool:
-    child = start(tree, out, moment)
-    child.join(120)
-    code = child.exitcode
-    child.kill()
-    return bool(code == -signal.SIGKILL)
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(
-    tree: dict[str, Any], whole: Path, tmp_path: Path
-) -> None:
-    """In every moment of both rounds, one after the other; people begin when nobody waits for them."""
-    out = tmp_path / "run"
-    for number in range(2):
-        assert [killed(tree, out, moment) for moment in EARLY] == [True] * 2
-        assert not (rounds.path_of(out, number) / rounds.CHOICES).exists()
-        with people(out):
-            assert [killed(tree, out, moment) for moment in LATE] == [True] * 3
-    assert run(tree, out)["steps"] == 4
-    assert same_run(whole, out)
-
-
-@pytest.mark.slow
-def test_a_signal_ends_the_waiting_at_once_with_the_state_saved(
-    tree: dict[str, Any], whole: Path, tmp_path: Path
-) -> None:
-    """With a minute between two looks, in the second round."""
-    out = tmp_path / "run"
-    run(tree, out, feedback={"wait": False})
-    answer_the_round(out)
-    slow = tree | {"feedback": tree["feedback"] | {"poll_seconds": 60}}
-    child = start(slow, out, "none")
-    until(out.with_suffix(".waits"), child)
-    os.kill(child.pid, signal.SIGTERM)
-    began = time.monotonic()
-    child.join(60)
-    assert child.exitcode == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 10
-    with people(out):
-        assert run(tree, out)["steps"] == 4
-    assert same_run(whole, out)
-
-
-def _run(tree: dict[str, Any], out: Path, _: dict[str, Any]) -> None:
-    _tell_of_the_pause(out)
-    run(tree, out)
-
-
-@pytest.mark.slow
-def test_several_ranks_wait_together_and_a_signal_to_one_stops_all(
-    tree: dict[str, Any], whole: Path, tmp_path: Path
-) -> None:
-    out, first = tmp_path / "run", rounds.path_of(tmp_path / "run", 0)
-    shared = tree | {"rollout": tree["rollout"] | {"prompts_at_once": 1}}
-    ranks = start_ranks(shared, out, work=_run)
-    until(out.with_suffix(".waits"), ranks[1])
-    os.kill(ranks[1].pid, signal.SIGTERM)
-    assert codes(ranks) == [128 + signal.SIGTERM] * 2
-    with people(out):
-        assert codes(start_ranks(shared, out, work=_run)) == [0, 0]
-    assert files.sha256_file(first / rounds.CHOICES) == files.sha256_file(rounds.path_of(whole, 0) / rounds.CHOICES)
-    assert [line["step"] for line in lines(out)] == [line["step"] for line in lines(whole)]
 
 
 def test_two_people_a_pair_who_disagree_teach_nothing(tree: dict[str, Any], tmp_path: Path) -> None:
