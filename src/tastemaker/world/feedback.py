@@ -53,10 +53,14 @@ def feedback(
 ) -> dict[str, Any]:
     """Serve the pages, ask for ``choices`` clicks a round, train on them, and show what the model draws now.
 
-    A stopped demo goes on where it was when it is started again. Raises `UserError` when the port is taken.
+    A stopped demo goes on where it was when it is started again. Raises `UserError` when the port is taken, and where
+    there is nothing to click.
     """
     from tastemaker.train.d3po import d3po
 
+    for option, value in (("--choices", choices), ("--rounds", rounds)):
+        if value < 1:
+            raise UserError(f"{option} {value}: must be at least 1")
     asked = recipe(out, choices, rounds, seed)
     _prepare(out, asked)
     with serving(Path(asked.out), port, passphrase):
