@@ -74,9 +74,9 @@ def pictures(count: int = 3, size: tuple[int, int] = (12, 10)) -> list[Image.Ima
 
 def test_specs() -> None:
     assert parse("inception") == ("inception", {})
-    assert parse("hf-classifier:checkpoint=a/b@main, unsafe=nsfw, gore ,threshold=0.4") == (
+    assert parse("hf-classifier:checkpoint=a/b@main, unsafe=nsfw+gore ,threshold=0.4") == (
         "hf-classifier",
-        {"checkpoint": "a/b@main", "unsafe": "nsfw,gore", "threshold": "0.4"},
+        {"checkpoint": "a/b@main", "unsafe": "nsfw+gore", "threshold": "0.4"},
     )
     for spec, message in (
         ("x:", "'' is not an option"),
@@ -106,7 +106,7 @@ def test_hf_classifier_is_transformers_own(vit: Path) -> None:
 
 
 def test_safety_of_a_checkpoint(vit: Path) -> None:
-    safety = build_safety(f"hf-classifier:checkpoint={vit},unsafe=nsfw,gore,threshold=0.25")
+    safety = build_safety(f"hf-classifier:checkpoint={vit},unsafe=nsfw+gore,threshold=0.25")
     assert (safety.unsafe, safety.threshold) == (("nsfw", "gore"), 0.25)
     p = np.exp(safety.classifier.logits(pictures()).astype(float))
     share = p[:, 1:].sum(1) / p.sum(1)
@@ -167,7 +167,7 @@ def test_a_classifier_of_another_package(install: Install) -> None:
 @pytest.mark.parametrize(
     ("line", "name", "message"),
     [
-        ("inception = wide_classes:Wide", "inception", "package wide-classes: the name of its classifier 'inception'"),
+        ("inception = wide_classes:Wide", "inception", "package wide-classes: its classifier 'inception' has the name"),
         ("dumb = wide_classes:Dumb", "dumb", "wide_classes:Dumb has no logits; it needs id, classes, logits"),
         ("gone = wide_classes:Gone", "gone", "wide_classes:Gone cannot be imported"),
         ("wide = wide_classes:Wide", "wid", "classifier 'wid' is unknown, did you mean 'wide'"),

@@ -57,7 +57,7 @@ def test_wilson_speaks_where_nothing_is_unsafe() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(UserError, match=r"which classes are unsafe.*say unsafe=label,label; its classes: safe, nsfw"):
+    with pytest.raises(UserError, match=r"which classes are unsafe.*say unsafe=label\+label; its classes: safe, nsfw"):
         Safety(Three(), ())
     with pytest.raises(UserError, match="unsafe=porn: three@1 has no such class, but safe, nsfw, gore"):
         Safety(Three(), ("porn",))

@@ -32,7 +32,7 @@ class Safety:
         classes = list(self.classifier.classes)
         if not self.unsafe:
             raise UserError(
-                f"--safety: which classes are unsafe? say unsafe=label,label; its classes: {_some(classes)}"
+                f"--safety: which classes are unsafe? say unsafe=label+label; its classes: {_some(classes)}"
             )
         for label in self.unsafe:
             if label not in classes:
@@ -57,12 +57,12 @@ class Safety:
 
 
 def build_safety(spec: str) -> Safety:
-    """``hf-classifier:checkpoint=…,unsafe=label[,label],threshold=0.5``, the other options being the classifier's.
+    """``hf-classifier:checkpoint=…,unsafe=label[+label],threshold=0.5``, the other options being the classifier's.
 
     Raises `UserError` for what does not fit.
     """
     name, options = parse(spec)
-    unsafe = [label.strip() for label in options.pop("unsafe", "").split(",")]
+    unsafe = [label.strip() for label in options.pop("unsafe", "").split("+")]
     threshold = options.pop("threshold", str(THRESHOLD))
     try:
         above = float(threshold)

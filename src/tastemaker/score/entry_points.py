@@ -26,24 +26,25 @@ NARROWER = {"transform": "score_pixels", "trunk": "head"}
 """What a scorer must be able to do when it has the first: `PixelScorer` and `EmbeddingScorer`."""
 
 
-def installed(ours: Collection[str] = ()) -> dict[str, str]:
-    """Name → ``module:Class`` of every installed entry point; ``ours`` are names that are taken.
+def installed(ours: Collection[str] = (), group: str = GROUP, what: str = "scorer") -> dict[str, str]:
+    """Name → ``module:Class`` of every installed entry point of ``group``; ``ours`` are names that are taken.
 
     Raises `UserError` for a name that is taken, that two packages give, or that a spec cannot say, and for a target
     that is no class of a module.
     """
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _package(point))):
-        _say_if_unfit(point)
+    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _package(point))):
+        where = f"package {_package(point)}: its {what} {point.name!r}"
+        _say_if_unfit(where, point)
         if point.name in ours:
-            raise UserError(f"{_where(point)} has the name of one of Tastemaker's own; rename or uninstall it")
+            raise UserError(f"{where} has the name of one of Tastemaker's own; rename or uninstall it")
         if other := found.get(point.name):
-            raise UserError(f"{_where(point)} is also one of {_package(other)}; rename or uninstall one of them")
+            raise UserError(f"{where} is also one of {_package(other)}; rename or uninstall one of them")
         found[point.name] = point
     return {name: f"{point.module}:{point.attr}" for name, point in found.items()}
 
 
-def load(name: str, target: str) -> Any:
+def load(name: str, target: str, what: str = "scorer") -> Any:
     """The class ``module:Class`` of the entry point ``name``, imported now; raises `UserError` where that fails."""
     module, _, attributes = target.partition(":")
     try:
@@ -52,9 +53,9 @@ def load(name: str, target: str) -> Any:
             found = getattr(found, attribute)
     except Exception as error:  # whatever other people's module does when it is imported
         text = " ".join(str(error).split())[:200]
-        raise UserError(f"scorer {name!r}: {target} cannot be imported ({type(error).__name__}: {text})") from None
+        raise UserError(f"{what} {name!r}: {target} cannot be imported ({type(error).__name__}: {text})") from None
     if not callable(found):
-        raise UserError(f"scorer {name!r}: {target} is no class; let the entry point name one")
+        raise UserError(f"{what} {name!r}: {target} is no class; let the entry point name one")
     return found
 
 
@@ -84,15 +85,11 @@ def _attribute(where: str, scorer: object, attribute: str) -> object:
         raise UserError(f"{where} has no {attribute}; a scorer has id, calibration, uses_prompt and score") from None
 
 
-def _say_if_unfit(point: EntryPoint) -> None:
+def _say_if_unfit(where: str, point: EntryPoint) -> None:
     if not NAME.fullmatch(point.name):
-        raise UserError(f"{_where(point)}: a name has letters, digits and . _ - alone; rename or uninstall it")
+        raise UserError(f"{where}: a name has letters, digits and . _ - alone; rename or uninstall it")
     if not TARGET.fullmatch(re.sub(r"\s*\[.*\]$", "", point.value)):
-        raise UserError(f"{_where(point)}: {point.value!r} is no module:Class; correct or uninstall it")
-
-
-def _where(point: EntryPoint) -> str:
-    return f"package {_package(point)}: its scorer {point.name!r}"
+        raise UserError(f"{where}: {point.value!r} is no module:Class; correct or uninstall it")
 
 
 def _package(point: EntryPoint) -> str:

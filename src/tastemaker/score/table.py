@@ -1,4 +1,4 @@
-"""From ``name:option=value,…`` to a scorer.
+"""From ``name:option=value,…`` to a scorer; `parse` and `made` serve other kinds of judges, too.
 
 The table is code, not configuration: a name that is not in it cannot be loaded, whatever a recipe or a file says.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 
 from tastemaker.base.config import closest
 from tastemaker.base.errors import UserError
@@ -30,16 +30,19 @@ SCORERS: dict[str, str] = {
 """Name → ``module:Class``; imported when its scorer is built, the constructor's arguments are the options."""
 
 
-def parse(spec: str) -> tuple[str, dict[str, str]]:
-    """``"jpeg-size:quality=90,prefer=small"`` → ``("jpeg-size", {"quality": "90", "prefer": "small"})``."""
+def parse(spec: str, what: str = "scorer") -> tuple[str, dict[str, str]]:
+    """``"jpeg-size:quality=90,prefer=small"`` → ``("jpeg-size", {"quality": "90", "prefer": "small"})``.
+
+    Raises `UserError`, which calls it a ``what``, for an option without name or value, or one that comes twice.
+    """
     name, colon, rest = spec.strip().partition(":")
     options: dict[str, str] = {}
     for item in rest.split(",") if colon else []:
         key, equals, value = (part.strip() for part in item.partition("="))
         if not (key and equals and value):
-            raise UserError(f"scorer {spec!r}: {item!r} is not an option; write name:option=value,option=value")
+            raise UserError(f"{what} {spec!r}: {item!r} is not an option; write name:option=value,option=value")
         if key in options:
-            raise UserError(f"scorer {spec!r}: option {key!r} stands there twice")
+            raise UserError(f"{what} {spec!r}: option {key!r} stands there twice")
         options[key] = value
     return name, options
 
@@ -51,30 +54,33 @@ def build(spec: str, table: Mapping[str, str] = SCORERS, others: Mapping[str, st
     """
     name, options = parse(spec)
     if others and name in others:
-        return check(name, _made(name, load(name, others[name]), options))
+        return check(name, made(name, load(name, others[name]), options))
     if name not in table:
         raise UserError(f"scorer {name!r} is unknown{closest(name, sorted([*table, *(others or ())]))}")
     module, _, cls_name = table[name].partition(":")
-    return cast(Scorer, _made(name, getattr(importlib.import_module(module), cls_name), options))
+    return cast(Scorer, made(name, getattr(importlib.import_module(module), cls_name), options))
 
 
-def _made(name: str, cls: Any, options: Mapping[str, str]) -> Any:
+def made(name: str, cls: Any, options: Mapping[str, str], what: str = "scorer") -> Any:
+    """``cls`` called with ``options``, read by the types of its parameters (a text where there is none).
+
+    Raises `UserError`, which calls it the ``what`` ``name``, for an option that it has not or a value that is none.
+    """
     types = _options(cls)
-    return cls(**{key: _value(name, types, key, text) for key, text in options.items()})
+    return cls(**{key: _value(f"{what} {name!r}", types, key, text) for key, text in options.items()})
 
 
 def _options(cls: Any) -> dict[str, Any]:
-    """Constructor arguments of ``cls`` and their types."""
-    hints = get_type_hints(cls)
-    return {key: hints.get(key, str) for key in inspect.signature(cls).parameters}
+    parameters = inspect.signature(cls, eval_str=True).parameters
+    return {key: str if own.annotation is own.empty else own.annotation for key, own in parameters.items()}
 
 
-def _value(name: str, types: Mapping[str, Any], key: str, text: str) -> Any:
+def _value(where: str, types: Mapping[str, Any], key: str, text: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     if key not in types:
-        raise UserError(f"scorer {name!r}: option {key!r} is unknown{closest(key, sorted(types)) or ', it has none'}")
+        raise UserError(f"{where}: option {key!r} is unknown{closest(key, sorted(types)) or ', it has none'}")
     try:
         return TypeAdapter(types[key]).validate_strings(text)
     except ValidationError as error:
-        raise UserError(f"scorer {name!r}: {key}={text}: {error.errors()[0]['msg']}") from None
+        raise UserError(f"{where}: {key}={text}: {error.errors()[0]['msg']}") from None
