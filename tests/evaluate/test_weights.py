@@ -148,7 +148,7 @@ def test_adapters_that_do_not_fit_are_one_line(tree: dict[str, Any], tmp_path: P
         (lora / "checkpoints", r"checkpoints: holds 2 checkpoints; give one of them, such as .*step-000004"),
         (lora, r"the run is not finished; let tastemaker train go on .* such as .*step-000004"),
         (stray, r"stray: no recipe\.yaml two folders above it"),
-        (damaged, r"step-000002: damaged checkpoint \(weights\.safetensors has changed or is missing\)"),
+        (damaged, r"step-000002: damaged checkpoint \(weights\.safetensors has changed\)"),
         (full, r"full: holds all weights of a model, not an adapter; give it as --model"),
         (step(full, 2), r"step-000002: holds all weights of a model, not an adapter; give it as --model"),
     ):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tastemaker.backbone.choice import Adapter, Full, Lora
 from tastemaker.backbone.source import INDEX
-from tastemaker.base import files
+from tastemaker.base import files, manifest
 from tastemaker.base.config import read_yaml, validate
 from tastemaker.base.errors import UserError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tastemaker.backbone.backbone import Backbone
     from tastemaker.backbone.load import DType
 
-RECIPE, CHECKPOINTS, MANIFEST = "recipe.yaml", "checkpoints", "manifest.json"
+RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"
 WEIGHTS, AVERAGE = "weights.safetensors", "average.safetensors"
 NO_ADAPTER = "no such file; give a LoRA file or the output folder of `tastemaker train`"
 
@@ -43,7 +43,7 @@ class Trained(BaseModel):
 
 def is_checkpoint(path: str | Path) -> bool:
     """Whether ``path`` is a folder that training saved on its way."""
-    return (Path(path) / MANIFEST).is_file() and (Path(path) / WEIGHTS).is_file()
+    return (Path(path) / manifest.NAME).is_file() and (Path(path) / WEIGHTS).is_file()
 
 
 def trained(checkpoint: Path) -> Trained:
@@ -129,12 +129,9 @@ def adapter_sha(place: Path) -> str:
 
 def _checkpoint_sha(checkpoint: Path) -> str:
     """The manifest has the hashes of weights, average and of the state, which names the run's recipe and data."""
-    manifest = files.read_json(checkpoint / MANIFEST)
-    for name in (WEIGHTS, AVERAGE):
-        file = checkpoint / name
-        if not file.is_file() or not isinstance(manifest, dict) or manifest.get(name) != files.sha256_file(file):
-            raise UserError(f"{checkpoint}: damaged checkpoint ({name} has changed or is missing); give another one")
-    return files.sha256_file(checkpoint / MANIFEST)
+    if wrong := manifest.damage(checkpoint, (WEIGHTS, AVERAGE), only=True):
+        raise UserError(f"{checkpoint}: damaged checkpoint ({wrong}); give another one")
+    return files.sha256_file(checkpoint / manifest.NAME)
 
 
 def load_weights(model: str, adapter: str | None, scale: float, dtype: DType, workshop: Path) -> Backbone:

@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tastemaker.base import files
+from tastemaker.base import files, manifest
 from tastemaker.base.errors import Diverged, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LOG = logging.getLogger(__name__)
-FOLDER, STATE, MANIFEST = "checkpoints", "state.json", "manifest.json"
+FOLDER, STATE = "checkpoints", "state.json"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     for name, tensors in checkpoint.tensors.items():
         write_tensors(folder / f"{name}.safetensors", tensors)
     files.write_json(folder / STATE, asdict(checkpoint.state))
-    files.write_json(folder / MANIFEST, {file.name: files.sha256_file(file) for file in sorted(folder.iterdir())})
+    manifest.write(folder)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -126,22 +126,7 @@ def newest(out: Path) -> Checkpoint | None:
 
 def damage(path: Path) -> str | None:
     """What is wrong with the checkpoint at ``path``, or None."""
-    try:
-        manifest = files.read_json(path / MANIFEST)
-    except UserError:
-        return f"{MANIFEST} is missing or unreadable"
-    if not isinstance(manifest, dict) or STATE not in manifest:
-        return f"{MANIFEST} lists no {STATE}"
-    return next(_damaged_files(path, manifest), None)
-
-
-def _damaged_files(path: Path, manifest: dict[str, Any]) -> Iterator[str]:
-    for name, sha in manifest.items():
-        file = path / Path(name).name
-        if not file.is_file():
-            yield f"{name} is missing"
-        elif files.sha256_file(file) != sha:
-            yield f"{name} has changed"
+    return manifest.damage(path, (STATE,))
 
 
 def _read(path: Path) -> Checkpoint:
