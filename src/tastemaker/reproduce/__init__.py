@@ -1,0 +1,1 @@
+"""The papers' tables and figures, from recipe graphs whose shared stages run once."""

@@ -1,0 +1,55 @@
+"""DDE's tables 2/3 and its figure of step ranges, as arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tastemaker.reproduce.arm import SLICES, Arm
+from tastemaker.reproduce.exhibit import Claim, Row, Table
+from tastemaker.reproduce.profile import Profile
+
+LABELS = {
+    "uniform": "Uniform",
+    "discounted": "Discounted",
+    "dde": "DDE",
+    "dde-single": "DDE-single",
+    "dde-step": "DDE-step",
+}
+
+
+def tables(profile: Profile) -> Iterator[Table]:
+    """All of them, for every model of the profile."""
+    several = len(profile.models) > 1
+    for model in profile.models:
+        yield _credits(model, f"-{model}" if several else "")
+        yield _steps(model, f"-{model}" if several else "")
+
+
+def _credits(model: str, suffix: str) -> Table:
+    arms = {name: Arm(model, credit=name) for name in LABELS}
+    sft = Arm(model, loss="sft")
+    rows = [Row("base", None), Row("SFT", sft), *(Row(label, arms[name]) for name, label in LABELS.items())]
+    claims = (
+        Claim("Uniform beats SFT", arms["uniform"], sft),
+        Claim("SFT beats the base", sft, None),
+        Claim("DDE beats Uniform", arms["dde"], arms["uniform"]),
+        Claim("DDE beats Discounted", arms["dde"], arms["discounted"]),
+        Claim("DDE-single is at least DDE", arms["dde-single"], arms["dde"]),
+        Claim("DDE-step falls below the base", None, arms["dde-step"]),
+    )
+    return Table(f"dde{suffix}", f"DDE, tables 2/3: credit assignment ({model})", model, tuple(rows), claims)
+
+
+def _steps(model: str, suffix: str) -> Table:
+    uniform, middle = Arm(model), Arm(model, credit="range-200-700")
+    slices = {f"t/T in {low:.1f}–{high:.1f}": Arm(model, credit=f"slice-{low:.1f}-{high:.1f}") for low, high in SLICES}
+    rows = [Row("base", None), Row("all steps", uniform), Row("t in 200–700", middle)]
+    rows += [Row(label, arm) for label, arm in slices.items()]
+    named = list(slices.values())
+    claims = (
+        Claim("t in 200–700 beats all steps", middle, uniform),
+        Claim("t/T in 0–0.1 improves on the base", named[0], None),
+        Claim("t/T in 0.3–0.4 improves on the base", named[1], None),
+        Claim("t/T in 0.9–1 falls below the base", None, named[-1]),
+    )
+    return Table(f"steps{suffix}", f"DDE: which steps are learned from ({model})", model, tuple(rows), claims)

@@ -1,0 +1,72 @@
+"""Scores of finished runs: arm → judge → [seeds, prompts], and paired differences with intervals over both.
+
+    d_sn = score of one arm − another's, seed s of S, prompt n of N, same prompt and same initial noise
+    d̄ ± t_{S−1} √(s_S² / S + s_N² / N)
+
+s_S² is the variance of the seeds' means, s_N² that of the prompts' means: the two crossed sources of chance. Each holds
+a little of the residual's variance too, so the interval is on the wide side. It needs two seeds at least.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tastemaker.base.files import read_json
+from tastemaker.evaluate.winrate import Interval
+from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.runs import Shop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What of ``seeds`` is finished in a shop."""
+
+    shop: Shop
+    seeds: Sequence[int]
+
+    def seeds_of(self, *arms: Arm | None) -> list[int]:
+        """The seeds that all these arms have finished; None is the base, which has one drawing for all."""
+        return [s for s in self.seeds if all(arm is None or self.shop.scored(arm, s).done for arm in arms)]
+
+    def scores(self, arm: Arm | None, judge: str, seeds: Sequence[int], model: str) -> Floats:
+        """[S, N] of an arm, or of the base ``model`` where ``arm`` is None."""
+        import numpy as np
+
+        stages = [self.shop.base(model) if arm is None else self.shop.scored(arm, seed) for seed in seeds]
+        return np.array([read_json(stage.out)[judge] for stage in stages], np.float64)
+
+    def difference(self, arm: Arm, other: Arm | None, judge: str) -> Floats:
+        """[S, N]: the arm's scores minus the other's (None: the base's), over the seeds that both have."""
+        seeds = self.seeds_of(arm, other)
+        return self.scores(arm, judge, seeds, arm.model) - self.scores(other, judge, seeds, arm.model)
+
+
+def crossed(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean of [S, N] with the interval of the head of this file; infinite for one seed."""
+    import numpy as np
+    from scipy import stats
+
+    d = np.asarray(values, np.float64)
+    seeds, prompts = d.shape
+    mean = float(d.mean())
+    if seeds < 2:
+        return Interval(mean, -math.inf, math.inf)
+    error = math.sqrt(d.mean(1).var(ddof=1) / seeds + d.mean(0).var(ddof=1) / prompts)
+    half = float(stats.t.ppf((1 + confidence) / 2, seeds - 1)) * error
+    return Interval(mean, mean - half, mean + half)
+
+
+def reading(interval: Interval) -> str:
+    """What a difference says of "better lies above worse"."""
+    if interval.low > 0:
+        return "holds"
+    return "does not hold: the other way round" if interval.high < 0 else "not distinguishable"
