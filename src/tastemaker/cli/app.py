@@ -66,6 +66,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "more": {
         "demo": Verb("tastemaker.cli.demo", "all of the above on the embedded small world"),
+        "reproduce": Verb("tastemaker.cli.reproduce", "make the papers' tables and figures again"),
         "world": Verb("tastemaker.cli.world", "make the small world's base model, scorer and comparisons"),
         "doctor": Verb("tastemaker.cli.doctor", "look for problems of this installation and machine"),
     },

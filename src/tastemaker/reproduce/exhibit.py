@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.results import Results
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    Counts = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -57,3 +66,36 @@ class Curve:
     model: str
     arms: tuple[Arm, ...]
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Losses × credits × sets of pairs; ``cells`` maps (set, loss, credit) to the arm, where there is one."""
+
+    key: str
+    title: str
+    model: str
+    sets: tuple[str, ...]
+    losses: tuple[str, ...]
+    credits: tuple[str, ...]
+    cells: Mapping[tuple[str, str, str], Arm]
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Every arm, each once."""
+        return list(dict.fromkeys(self.cells.values()))
+
+    def table(self, pairs: str, results: Results) -> tuple[Floats, Counts]:
+        """Mean difference to the base by the first judge [losses, credits], NaN where nothing has run, and seeds."""
+        import numpy as np
+
+        shape = (len(self.losses), len(self.credits))
+        values, seeds = np.full(shape, np.nan), np.zeros(shape, np.int64)
+        judge = results.shop.profile.judges[0].name
+        for row, loss in enumerate(self.losses):
+            for column, credit in enumerate(self.credits):
+                arm = self.cells.get((pairs, loss, credit))
+                if arm is not None and (have := results.seeds_of(arm)):
+                    values[row, column] = results.difference(arm, None, judge).mean()
+                    seeds[row, column] = len(have)
+        return values, seeds

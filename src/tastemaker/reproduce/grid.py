@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
+from tastemaker.reproduce.exhibit import Grid
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.qsd import TOP, best
 
@@ -17,11 +16,18 @@ def sets(profile: Profile) -> dict[str, Pairs]:
     return {"all": Pairs(), "QSD": best(profile), "random": Pairs("random", share=share)}
 
 
-def arms(profile: Profile, model: str) -> Iterator[Arm]:
+def grid(profile: Profile, model: str) -> Grid:
     """Every combination that has a meaning (`possible`)."""
-    for pairs in sets(profile).values():
-        for loss in LOSSES:
-            yield from (arm for name in GRID_CREDITS if possible(arm := Arm(model, pairs, loss, name)))
+    found = sets(profile)
+    cells = {
+        (name, loss, credit): arm
+        for name, pairs in found.items()
+        for loss in LOSSES
+        for credit in GRID_CREDITS
+        if possible(arm := Arm(model, pairs, loss, credit))
+    }
+    title = f"All losses × all credits × all, best and random pairs ({model})"
+    return Grid("grid", title, model, tuple(found), tuple(LOSSES), GRID_CREDITS, cells)
 
 
 def possible(arm: Arm) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tastemaker.evaluate.winrate import Interval, outcomes
-from tastemaker.reproduce.exhibit import Claim, Row, Table
+from tastemaker.reproduce.exhibit import Claim, Grid, Row, Table
 from tastemaker.reproduce.profile import Judge
 from tastemaker.reproduce.results import Results, crossed, reading
 
@@ -101,3 +102,40 @@ def interval(found: Interval | None, form: str) -> str:
     if not math.isfinite(found.low):
         return f"{found.value:{form}} (one seed)"
     return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})"
+
+
+def heat(grid: Grid, results: Results) -> str:
+    """The grid as tables, one a set of pairs: mean difference to the base and seeds; then who leads, and how surely."""
+    judge = results.shop.profile.judges[0].name
+    parts = []
+    for name in grid.sets:
+        values, seeds = grid.table(name, results)
+        head = [f"{name}: {judge} − base", *grid.credits]
+        rows = [head, ["---"] * len(head)]
+        for loss, found, have in zip(grid.losses, values.tolist(), seeds.tolist(), strict=True):
+            rows.append(
+                [loss, *("–" if not n else f"{value:+.3f} ({n})" for value, n in zip(found, have, strict=True))]
+            )
+        parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), ""]
+    return "\n".join([*parts, leader(grid, results), ""])
+
+
+def leader(grid: Grid, results: Results) -> str:
+    """The best combination with the most seeds, named only where it is distinguishable from the next."""
+    judge = results.shop.profile.judges[0].name
+    most = max((len(results.seeds_of(arm)) for arm in grid.arms), default=0)
+    ready = [arm for arm in grid.arms if len(results.seeds_of(arm)) == most]
+    if most < 2 or len(ready) < 2:
+        return "No two combinations have run with two seeds yet; nothing is said about the best."
+    means = {arm: float(results.difference(arm, None, judge).mean()) for arm in ready}
+    first, second = sorted(ready, key=lambda arm: -means[arm])[:2]
+    apart = crossed(results.difference(first, second, judge))
+    sure = apart.low > 0
+    says = "is distinguishable from" if sure else "is not distinguishable from"
+    return f"Of {len(ready)} combinations with {most} seeds `{first.name}` leads and {says} `{second.name}`: {interval(apart, '+.3f')}."
+
+
+def figures_of(table: Table, results: Results) -> dict[str, Any]:
+    """All figures of a table as plain values."""
+    rows = [{"label": line.row.label, "cells": [asdict(cell) for cell in line.cells]} for line in lines(table, results)]
+    return {"key": table.key, "title": table.title, "rows": rows}

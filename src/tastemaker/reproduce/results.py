@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
+MOST_SEEDS = 64
+"""Seeds are looked for from 0 on."""
+
+
 @dataclass(frozen=True)
 class Results:
-    """What of ``seeds`` is finished in a shop."""
+    """What is finished in a shop."""
 
     shop: Shop
-    seeds: Sequence[int]
 
     def seeds_of(self, *arms: Arm | None) -> list[int]:
         """The seeds that all these arms have finished; None is the base, which has one drawing for all."""
-        return [s for s in self.seeds if all(arm is None or self.shop.scored(arm, s).done for arm in arms)]
+        return [s for s in range(MOST_SEEDS) if all(arm is None or self.shop.scored(arm, s).done for arm in arms)]
 
     def scores(self, arm: Arm | None, judge: str, seeds: Sequence[int], model: str) -> Floats:
         """[S, N] of an arm, or of the base ``model`` where ``arm`` is None."""

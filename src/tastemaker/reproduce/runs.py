@@ -136,6 +136,11 @@ class Shop:
             seconds,
         )
 
+    def pairs_a_step(self, model: str) -> int:
+        """Pairs of an optimizer step."""
+        train = self.profile.models[model].tree["train"]
+        return int(train["batch_size"]) * int(train.get("accumulate", 1))
+
     def place(self, arm: Arm, seed: int) -> Path:
         """The folder of an arm's seed."""
         return self.out / "runs" / arm.name / f"seed-{seed}"
@@ -157,8 +162,7 @@ class Shop:
             "epochs": math.ceil(budget / len(read_pairs(folder))),
             "max_pairs": budget,
         }
-        a_step = model.tree["train"]["batch_size"] * model.tree["train"].get("accumulate", 1)
-        every = max(1, budget // a_step // self.profile.checkpoints)
+        every = max(1, budget // self.pairs_a_step(arm.model) // self.profile.checkpoints)
         kept = {"seed": seed, "lr": settings["lr"], "checkpoint_every": every, "keep_checkpoints": 1000}
         tree["train"] = {**model.tree["train"], **kept}
         return Recipe.model_validate(tree)
@@ -182,7 +186,7 @@ class Shop:
         from tastemaker.data.importing import import_data
         from tastemaker.score.runner import score
 
-        import_data(self.profile.data, folder, **({"split": self.profile.split} if self.profile.split else {}))
+        import_data(self.profile.data, folder, split=self.profile.split)
         for name in names:
             score(folder, self.build(name))
         write_json(folder / "ready.json", {"scorers": list(names)})
@@ -253,4 +257,3 @@ def _model(profile: Profile) -> Model:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
