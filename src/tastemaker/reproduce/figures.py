@@ -77,9 +77,8 @@ def _heat(exhibit: Grid, results: Results) -> Figure:
     cells = {name: exhibit.table(name, results) for name in exhibit.sets}
     largest = max(float(np.nanmax(np.abs(values))) for values, _ in cells.values())
     canvas = Canvas(figsize=(5.2 * len(cells), 3.6), layout="constrained", dpi=110)
-    for axes, (name, (values, seeds)) in zip(
-        canvas.subplots(1, len(cells), squeeze=False)[0], cells.items(), strict=True
-    ):
+    panels = canvas.subplots(1, len(cells), squeeze=False)[0]
+    for axes, (name, (values, seeds)) in zip(panels, cells.items(), strict=True):
         shown = axes.imshow(values, cmap="RdBu", vmin=-largest, vmax=largest, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):

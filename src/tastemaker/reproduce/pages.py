@@ -113,9 +113,8 @@ def heat(grid: Grid, results: Results) -> str:
         head = [f"{name}: {judge} − base", *grid.credits]
         rows = [head, ["---"] * len(head)]
         for loss, found, have in zip(grid.losses, values.tolist(), seeds.tolist(), strict=True):
-            rows.append(
-                [loss, *("–" if not n else f"{value:+.3f} ({n})" for value, n in zip(found, have, strict=True))]
-            )
+            cells = zip(found, have, strict=True)
+            rows.append([loss, *(f"{value:+.3f} ({count})" if count else "–" for value, count in cells)])
         parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), ""]
     return "\n".join([*parts, leader(grid, results), ""])
 
@@ -130,9 +129,11 @@ def leader(grid: Grid, results: Results) -> str:
     means = {arm: float(results.difference(arm, None, judge).mean()) for arm in ready}
     first, second = sorted(ready, key=lambda arm: -means[arm])[:2]
     apart = crossed(results.difference(first, second, judge))
-    sure = apart.low > 0
-    says = "is distinguishable from" if sure else "is not distinguishable from"
-    return f"Of {len(ready)} combinations with {most} seeds `{first.name}` leads and {says} `{second.name}`: {interval(apart, '+.3f')}."
+    says = "is" if apart.low > 0 else "is not"
+    return (
+        f"Of {len(ready)} combinations with {most} seeds `{first.name}` leads; it {says} distinguishable from the next, "
+        f"`{second.name}`: {interval(apart, '+.3f')}."
+    )
 
 
 def figures_of(table: Table, results: Results) -> dict[str, Any]:

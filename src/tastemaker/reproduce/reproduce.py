@@ -1,4 +1,4 @@
-"""The verb ``reproduce``: which exhibits, for which seeds; what it will cost; do what is missing; write what is known."""
+"""The verb ``reproduce``: which tables and figures, for which seeds; their cost; doing what is missing; the pages."""
 
 from __future__ import annotations
 
@@ -62,12 +62,8 @@ def tell(shop: Shop, some: Sequence[Exhibit]) -> list[str]:
     write_text(shop.out / "tables.md", "\n".join(parts))
     write_json(shop.out / "tables.json", [pages.figures_of(each, results) for each in shown if isinstance(each, Table)])
     ledger.write(results, [arm for exhibit in shown for arm in exhibit.arms], shop.out / ledger.NAME)
-    return [
-        "tables.md",
-        "tables.json",
-        ledger.NAME,
-        *(f"{each.key}.png" for each in shown if not isinstance(each, Table)),
-    ]
+    pictures = [f"{exhibit.key}.png" for exhibit in shown if not isinstance(exhibit, Table)]
+    return ["tables.md", "tables.json", ledger.NAME, *pictures]
 
 
 def _stages(shop: Shop, exhibit: Exhibit, seeds: Sequence[int]) -> Iterator[Stage]:
