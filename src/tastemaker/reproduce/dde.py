@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tastemaker.reproduce.arm import SLICES, Arm
-from tastemaker.reproduce.exhibit import Claim, Row, Table
+from tastemaker.reproduce.exhibit import Claim, Exhibit
 from tastemaker.reproduce.profile import Profile
+from tastemaker.reproduce.tables import Row, Table
 
 LABELS = {
     "uniform": "Uniform",
@@ -15,6 +16,11 @@ LABELS = {
     "dde-single": "DDE-single",
     "dde-step": "DDE-step",
 }
+
+
+def exhibits(profile: Profile) -> list[Exhibit]:
+    """Tables and figures."""
+    return [*tables(profile)]
 
 
 def tables(profile: Profile) -> Iterator[Table]:
@@ -37,7 +43,7 @@ def _credits(model: str, suffix: str) -> Table:
         Claim("DDE-single is at least DDE", arms["dde-single"], arms["dde"]),
         Claim("DDE-step falls below the base", None, arms["dde-step"]),
     )
-    return Table(f"dde{suffix}", f"DDE, tables 2/3: credit assignment ({model})", model, tuple(rows), claims)
+    return Table(f"dde{suffix}", "dde", f"DDE, tables 2/3: credit assignment ({model})", model, tuple(rows), claims)
 
 
 def _steps(model: str, suffix: str) -> Table:
@@ -52,4 +58,4 @@ def _steps(model: str, suffix: str) -> Table:
         Claim("t/T in 0.3–0.4 improves on the base", named[1], None),
         Claim("t/T in 0.9–1 falls below the base", None, named[-1]),
     )
-    return Table(f"steps{suffix}", f"DDE: which steps are learned from ({model})", model, tuple(rows), claims)
+    return Table(f"steps{suffix}", "dde", f"DDE: which steps are learned from ({model})", model, tuple(rows), claims)

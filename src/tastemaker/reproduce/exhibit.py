@@ -1,31 +1,44 @@
-"""What is reproduced: tables of arms with the published figures beside them, and claims about two arms."""
+"""What is reproduced: anything that needs stages and writes a part of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal, Protocol
 
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.results import Results
+from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.stage import Stage
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-    Counts = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Paper = Literal["qsd", "dde", "d3po", "ours"]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of a table: ``published`` are the paper's figures under ``Table.metrics``, empty where it has none."""
+class Exhibit(Protocol):
+    """A table or figure of a paper, or our own; ``key`` is what `--only` takes, as it takes the paper's name."""
 
-    label: str
-    arm: Arm | None
-    """None is the base."""
-    against: Arm | None = None
-    """With whom the difference is taken."""
-    published: tuple[float, ...] = ()
+    @property
+    def key(self) -> str:
+        """What `--only` takes."""
+
+    @property
+    def paper(self) -> Paper:
+        """Whose it is."""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """Every arm whose scores it shows, each once."""
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """What it needs, seed by seed, so that all of it has one seed before some of it has two."""
+
+    def write(self, results: Results, folder: Path) -> str:
+        """Its part of the page as Markdown, of what is finished; pictures and data go to ``folder``. Empty: nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,65 +50,8 @@ class Claim:
     worse: Arm | None
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of a paper; ``key`` is what `--only` takes."""
-
-    key: str
-    title: str
-    model: str
-    rows: tuple[Row, ...]
-    claims: tuple[Claim, ...]
-    metrics: tuple[str, ...] = ()
-    """Names of the published columns."""
-
-    @property
-    def arms(self) -> list[Arm]:
-        """Every arm that it needs, each once."""
-        named = [row.arm for row in self.rows] + [row.against for row in self.rows]
-        named += [arm for claim in self.claims for arm in (claim.better, claim.worse)]
-        return list(dict.fromkeys(arm for arm in named if arm is not None))
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A figure of a metric against samples used: two arms that read their pairs once."""
-
-    key: str
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Losses × credits × sets of pairs; ``cells`` maps (set, loss, credit) to the arm, where there is one."""
-
-    key: str
-    title: str
-    model: str
-    sets: tuple[str, ...]
-    losses: tuple[str, ...]
-    credits: tuple[str, ...]
-    cells: Mapping[tuple[str, str, str], Arm]
-
-    @property
-    def arms(self) -> list[Arm]:
-        """Every arm, each once."""
-        return list(dict.fromkeys(self.cells.values()))
-
-    def table(self, pairs: str, results: Results) -> tuple[Floats, Counts]:
-        """Mean difference to the base by the first judge [losses, credits], NaN where nothing has run, and seeds."""
-        import numpy as np
-
-        shape = (len(self.losses), len(self.credits))
-        values, seeds = np.full(shape, np.nan), np.zeros(shape, np.int64)
-        judge = results.shop.profile.judges[0].name
-        for row, loss in enumerate(self.losses):
-            for column, credit in enumerate(self.credits):
-                arm = self.cells.get((pairs, loss, credit))
-                if arm is not None and (have := results.seeds_of(arm)):
-                    values[row, column] = results.difference(arm, None, judge).mean()
-                    seeds[row, column] = len(have)
-        return values, seeds
+def scored(shop: Shop, model: str, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Stage]:
+    """The base and every arm, drawn and scored."""
+    yield shop.base(model)
+    for seed in seeds:
+        yield from (shop.scored(arm, seed) for arm in arms)

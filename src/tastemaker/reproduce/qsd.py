@@ -6,11 +6,18 @@ from collections.abc import Iterator
 
 from tastemaker.reproduce import published
 from tastemaker.reproduce.arm import Arm, Pairs
-from tastemaker.reproduce.exhibit import Claim, Curve, Row, Table
+from tastemaker.reproduce.curve import Curve
+from tastemaker.reproduce.exhibit import Claim, Exhibit
 from tastemaker.reproduce.profile import Profile
+from tastemaker.reproduce.tables import Row, Table
 
 TOP = 0.0533
 LOSSES = {"SLiC-HF": ("slic", TOP), "ORPO": ("orpo", 0.106)}
+
+
+def exhibits(profile: Profile) -> list[Exhibit]:
+    """Tables and figures."""
+    return [*tables(profile), *curves(profile)]
 
 
 def tables(profile: Profile) -> Iterator[Table]:
@@ -25,7 +32,7 @@ def curves(profile: Profile) -> Iterator[Curve]:
     for model in profile.models:
         arms = (Arm(model, Pairs("best", _ranker(profile), 1.0, 1)), Arm(model, Pairs("all", passes=1)))
         title = f"Each metric against samples used ({model}; figures 3/4)"
-        yield Curve(f"samples-{model}", title, model, arms, ("QSD: best first", "random order"))
+        yield Curve(f"samples-{model}", "qsd", title, model, arms, ("QSD: best first", "random order"))
 
 
 def best(profile: Profile, ranker: str = "", share: float = TOP) -> Pairs:
@@ -53,7 +60,7 @@ def _table1(profile: Profile, model: str) -> Table:
         Claim("DPO beats the base", everything, None),
     )
     key = "table1" if len(profile.models) == 1 else f"table1-{model}"
-    return Table(key, f"QSD, table 1: baseline and QSD ({model})", model, rows, claims, published.QSD_METRICS)
+    return Table(key, "qsd", f"QSD, table 1: baseline and QSD ({model})", model, rows, claims, published.QSD_METRICS)
 
 
 def _table2(profile: Profile, model: str) -> Table:
@@ -64,7 +71,7 @@ def _table2(profile: Profile, model: str) -> Table:
         rows.append(Row(f"{name}-QSD", chosen, everything, published.TABLE2[f"{name}-QSD"]))
         claims.append(Claim(f"QSD helps {name}", chosen, everything))
     title = f"QSD, table 2: other losses ({model})"
-    return Table("table2", title, model, tuple(rows), tuple(claims), published.QSD_METRICS)
+    return Table("table2", "qsd", title, model, tuple(rows), tuple(claims), published.QSD_METRICS)
 
 
 def _table3(profile: Profile, model: str) -> Table:
@@ -78,7 +85,7 @@ def _table3(profile: Profile, model: str) -> Table:
         rows.append(Row(f"ranked by {ranker}", arm, everything, published.TABLE3.get(ranker, ())))
     claims = tuple(Claim(f"{row.label} beats all pairs", row.arm, everything) for row in rows[2:])
     title = f"QSD, table 3: the scorer that ranks ({model})"
-    return Table("table3", title, model, tuple(rows), claims, published.QSD_METRICS)
+    return Table("table3", "qsd", title, model, tuple(rows), claims, published.QSD_METRICS)
 
 
 def _table4(profile: Profile, model: str) -> Table:
@@ -90,4 +97,4 @@ def _table4(profile: Profile, model: str) -> Table:
         rows.append(Row(f"DPO-QSD, rank {here}", chosen, everything, published.TABLE4[rank, "DPO-QSD"]))
         claims.append(Claim(f"QSD helps at rank {here}", chosen, everything))
     title = f"QSD, table 4: LoRA ranks ({model})"
-    return Table("table4", title, model, tuple(rows), tuple(claims), published.QSD_METRICS)
+    return Table("table4", "qsd", title, model, tuple(rows), tuple(claims), published.QSD_METRICS)

@@ -1,76 +1,60 @@
-"""The verb ``reproduce``: which tables and figures, for which seeds; their cost; doing what is missing; the pages."""
+"""The verb ``reproduce``: which tables and figures, for which seeds; their cost; doing what is missing; the page."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import locked, write_json, write_text
-from tastemaker.reproduce import dde, figures, grid, ledger, pages, qsd
-from tastemaker.reproduce.exhibit import Curve, Grid, Table
+from tastemaker.base.files import locked, write_text
+from tastemaker.reproduce import dde, grid, ledger, qsd
+from tastemaker.reproduce.exhibit import Exhibit
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
-from tastemaker.reproduce.stage import Cost, Stage, carry_out, costs, ordered
+from tastemaker.reproduce.stage import Cost, carry_out, costs, ordered
 
-Exhibit = Table | Curve | Grid
+PAGE = "page.md"
 HOUR = 3600
 
 
-def exhibits(profile: Profile) -> dict[str, Exhibit]:
-    """Everything that can be reproduced in ``profile``, by its key."""
+def exhibits(profile: Profile) -> list[Exhibit]:
+    """Everything that can be reproduced in ``profile``."""
     first = next(iter(profile.models))
-    every: list[Exhibit] = [*qsd.tables(profile), *qsd.curves(profile), *dde.tables(profile), grid.grid(profile, first)]
-    return {exhibit.key: exhibit for exhibit in every}
+    return [*qsd.exhibits(profile), *dde.exhibits(profile), grid.grid(profile, first)]
+
+
+def chosen(known: Sequence[Exhibit], only: Sequence[str]) -> list[Exhibit]:
+    """Those that ``only`` names by key or paper, all where it is empty; raises `UserError` for a name that is none."""
+    names = {exhibit.key for exhibit in known} | {exhibit.paper for exhibit in known}
+    if unknown := [name for name in only if name not in names]:
+        raise UserError(f"--only {unknown[0]}: no such table, figure or paper; there are {', '.join(sorted(names))}")
+    return [exhibit for exhibit in known if not only or {exhibit.key, exhibit.paper} & set(only)]
 
 
 def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bool = False) -> dict[str, Any]:
     """Run what ``only`` names (all where it is empty) for ``seeds``, or say with ``dry_run`` what it would cost.
 
     Every stage is done once, whatever needs it; finished ones are left alone, so a stopped call goes on where it was.
-    Pages are written of all that is finished, also by other calls. Raises `UserError` for a name that is none.
+    The page is written of all that is finished, also by other calls. Raises `UserError` for a name that is none.
     """
     started, known = time.monotonic(), exhibits(shop.profile)
-    if unknown := [name for name in only if name not in known]:
-        raise UserError(f"--only {unknown[0]}: no such table or figure; there are {', '.join(known)}")
-    chosen = [known[name] for name in only] or list(known.values())
-    stages = ordered(stage for exhibit in chosen for stage in _stages(shop, exhibit, seeds))
-    plan = {"devices": shop.profile.devices, **_costs(costs(stages))}
+    stages = ordered(stage for exhibit in chosen(known, only) for stage in exhibit.stages(shop, seeds))
     if dry_run:
-        return plan
+        return {"machine": shop.profile.devices, **_costs(costs(stages))}
     done = carry_out(stages)
-    with locked(shop.out):
-        written = tell(shop, list(known.values()))
-    return {"stages": done, "pages": written, "out": str(shop.out), "seconds": time.monotonic() - started}
+    tell(shop, known)
+    return {"stages": done, "page": shop.out / PAGE, "seconds": time.monotonic() - started}
 
 
-def tell(shop: Shop, some: Sequence[Exhibit]) -> list[str]:
-    """Write page, pictures and ledger of what is finished of ``some``; their names."""
+def tell(shop: Shop, known: Sequence[Exhibit]) -> None:
+    """Write the page, its pictures, and every score behind it, of what is finished."""
     results = Results(shop)
-    shown = [exhibit for exhibit in some if any(results.seeds_of(arm) for arm in exhibit.arms)]
-    parts = []
-    for exhibit in shown:
-        if isinstance(exhibit, Table):
-            parts.append(pages.markdown(exhibit, results))
-        else:
-            picture = shop.out / f"{exhibit.key}.png"
-            figures.draw(exhibit, results, picture)
-            parts.append(f"### {exhibit.title}\n\n![{exhibit.title}]({picture.name})\n")
-            parts += [pages.heat(exhibit, results)] if isinstance(exhibit, Grid) else []
-    write_text(shop.out / "tables.md", "\n".join(parts))
-    write_json(shop.out / "tables.json", [pages.figures_of(each, results) for each in shown if isinstance(each, Table)])
-    ledger.write(results, [arm for exhibit in shown for arm in exhibit.arms], shop.out / ledger.NAME)
-    pictures = [f"{exhibit.key}.png" for exhibit in shown if not isinstance(exhibit, Table)]
-    return ["tables.md", "tables.json", ledger.NAME, *pictures]
-
-
-def _stages(shop: Shop, exhibit: Exhibit, seeds: Sequence[int]) -> Iterator[Stage]:
-    yield shop.base(exhibit.model)
-    for seed in seeds:  # seed by seed: all of a table has one seed before some of it has two
-        for arm in exhibit.arms:
-            yield shop.curve(arm, seed) if isinstance(exhibit, Curve) else shop.scored(arm, seed)
+    with locked(shop.out):
+        parts = [part for exhibit in known if (part := exhibit.write(results, shop.out))]
+        write_text(shop.out / PAGE, "\n".join(parts))
+        ledger.write(results, [arm for exhibit in known for arm in exhibit.arms], shop.out / ledger.NAME)
 
 
 def _costs(found: Sequence[Cost]) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""Tables of arms with the published figures and the paper's claims beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tastemaker.base.files import write_json
+from tastemaker.evaluate.winrate import Interval, outcomes
+from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.exhibit import Claim, Paper, scored
+from tastemaker.reproduce.profile import Judge
+from tastemaker.reproduce.results import Results, crossed, reading
+from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.stage import Stage
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: ``published`` are the paper's figures under ``Table.metrics``, empty where it has none."""
+
+    label: str
+    arm: Arm | None
+    """None is the base."""
+    against: Arm | None = None
+    """With whom the difference is taken."""
+    published: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Of a row and a judge: mean, difference and win rate against the base, and against the row's own partner."""
+
+    judge: str
+    seeds: int
+    mean: float
+    to_base: Interval | None
+    win_rate: Interval | None
+    to_partner: Interval | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper (`exhibit.Exhibit`)."""
+
+    key: str
+    paper: Paper
+    title: str
+    model: str
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    metrics: tuple[str, ...] = ()
+    """Names of the published columns."""
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Every arm that it needs, each once."""
+        named = [row.arm for row in self.rows] + [row.against for row in self.rows]
+        named += [arm for claim in self.claims for arm in (claim.better, claim.worse)]
+        return list(dict.fromkeys(arm for arm in named if arm is not None))
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """The base and every arm, scored."""
+        return scored(shop, self.model, self.arms, seeds)
+
+    def write(self, results: Results, folder: Path) -> str:
+        """The table, its claims, and `<key>.json` with all figures."""
+        if not any(results.seeds_of(arm) for arm in self.arms):
+            return ""
+        cells = {row.label: _cells(row, self.model, results) for row in self.rows}
+        plain = {label: [asdict(cell) for cell in some] for label, some in cells.items()}
+        write_json(folder / f"{self.key}.json", _finite({"title": self.title, "rows": plain}))
+        return "\n".join([f"### {self.title}", "", *_markdown(self, cells, results), ""])
+
+
+def _cells(row: Row, model: str, results: Results) -> tuple[Cell, ...]:
+    """A cell for each judge; none where no seed of the row is finished."""
+    seeds = results.seeds_of(row.arm)
+    return tuple(_cell(row, model, results, judge, seeds) for judge in results.shop.profile.judges) if seeds else ()
+
+
+def _cell(row: Row, model: str, results: Results, judge: Judge, seeds: Sequence[int]) -> Cell:
+    count = 1 if row.arm is None else len(seeds)
+    mean = float(results.scores(row.arm, judge.name, seeds[:count], model).mean())
+    if row.arm is None:
+        return Cell(judge.name, count, mean, None, None, None)
+    d = results.difference(row.arm, None, judge.name)
+    wins = crossed(outcomes(d.ravel(), judge.epsilon).reshape(d.shape))
+    rate = Interval(wins.value, max(0.0, wins.low), min(1.0, wins.high))
+    both = row.against is not None and results.seeds_of(row.arm, row.against)
+    partner = crossed(results.difference(row.arm, row.against, judge.name)) if both else None
+    return Cell(judge.name, count, mean, crossed(d), rate, partner)
+
+
+def _markdown(table: Table, cells: dict[str, tuple[Cell, ...]], results: Results) -> Iterator[str]:
+    judges = [judge.name for judge in results.shop.profile.judges]
+    head = ["", "seeds", *judges, f"{judges[0]} − base (95 %)", "win rate (95 %)", f"{judges[0]} − partner (95 %)"]
+    shown = table.metrics if any(row.published for row in table.rows) else ()
+    yield from rows_of([[*head, *(f"published {name}" for name in shown)], *_rows(table, cells, len(judges), shown)])
+    yield ""
+    yield from claims(table.claims, results, table.model)
+
+
+def _rows(table: Table, cells: dict[str, tuple[Cell, ...]], judges: int, shown: Sequence[str]) -> Iterator[list[str]]:
+    for row in table.rows:
+        published = [format(each, "g") for each in row.published] or [""] * len(shown)
+        if not cells[row.label]:
+            yield [row.label, "–", *[""] * (judges + 3), *published]
+            continue
+        first = cells[row.label][0]
+        means = [f"{cell.mean:.3f}" for cell in cells[row.label]]
+        sides = [interval(first.to_base, "+.3f"), interval(first.win_rate, ".3f"), interval(first.to_partner, "+.3f")]
+        yield [row.label, str(first.seeds), *means, *sides, *published]
+
+
+def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows, the first of which is the head, as lines of Markdown."""
+    ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return ["| " + " | ".join(row) + " |" for row in ruled]
+
+
+def claims(some: Sequence[Claim], results: Results, model: str) -> Iterator[str]:
+    """A table of the claims whose two sides have run."""
+    judge = results.shop.profile.judges[0].name
+    found = [(claim, seeds) for claim in some if (seeds := results.seeds_of(claim.better, claim.worse))]
+    if not found:
+        return
+    rows = [["claim of the paper", "seeds", f"difference of {judge} (95 %)", "here"]]
+    for claim, seeds in found:
+        one, two = (results.scores(arm, judge, seeds, model) for arm in (claim.better, claim.worse))
+        said = crossed(one - two)
+        rows.append([claim.says, str(len(seeds)), interval(said, "+.3f"), reading(said)])
+    yield from rows_of(rows)
+
+
+def interval(found: Interval | None, form: str) -> str:
+    """``value (low to high)``; one seed has no interval."""
+    if found is None:
+        return ""
+    if not math.isfinite(found.low):
+        return f"{found.value:{form}} (one seed)"
+    return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})"
+
+
+def _finite(value: Any) -> Any:
+    """``value`` as JSON can hold it."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
