@@ -50,7 +50,7 @@ def test_overview_lists_every_verb_in_the_order_of_the_data_flow(capsys: pytest.
     places = [re.search(rf"^  {name} +{re.escape(verb.help)}$", text, re.MULTILINE) for name, verb in app.VERBS.items()]
     assert all(places)
     assert list(app.VERBS)[:5] == ["import", "score", "rank", "subset", "encode"]
-    assert len(app.VERBS) == 18
+    assert len(app.VERBS) == 19
 
 
 def test_no_arguments_is_help_and_version_is_the_package_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -276,6 +276,10 @@ CASES: dict[str, tuple[str, str]] = {
     "credit recipes/sd15/dde.yaml --out new/c.html": ("not on this machine", "--model"),
     "credit recipes/sd15/ddee.yaml --out new/c.html": ("recipes/sd15/ddee.yaml", "did you mean 'dde.yaml'"),
     "credit --runs nowhere --out new/c.html": ("nowhere/memory.safetensors", "tastemaker train"),
+    # reproduce
+    "reproduce --out new --only table9": ("--only table9", "table1"),
+    "reproduce --profile paper --out new --tune-prompts others.txt --test-prompts others.txt": ("'a dog'", "out of"),
+    "reproduce --profile paper --out new --tune-prompts no.txt --test-prompts no.txt": ("no.txt", "give a file of"),
     # demo and world
     "world contest --out new/w --entrants dpoo": ("dpoo: no such entrant", "sft, uniform"),
     "demo --out bad/file": ("bad/file", "choose another folder"),

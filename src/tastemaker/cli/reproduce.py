@@ -3,32 +3,79 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from tastemaker.base.errors import UserError
+
+if TYPE_CHECKING:
+    from tastemaker.reproduce.profile import Profile
 
 
 def run(
     *,
     out: Path,
-    profile: Literal["world"] = "world",
+    profile: Literal["world", "paper"] = "world",
     only: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (0, 1),
+    data: str | None = None,
+    base: tuple[str, ...] = (),
+    tune_prompts: Path | None = None,
+    test_prompts: Path | None = None,
     dry_run: bool = False,
 ) -> None:
     """Make the papers' tables and figures again: every run that they need, once, and the pages about them.
 
-    A stopped call goes on where it was. Give more seeds later: what is finished is left alone.
+    A stopped call goes on where it was. Give more seeds later: what is finished is left alone. Several calls may work
+    in one folder at the same time, such as one a GPU with seeds of its own.
 
     Args:
-        out: Folder of the runs; OUT/tables.md tells what came out so far, OUT/scores.parquet holds every score.
-        profile: The small world here and now.
-        only: Tables and figures, by default all; a wrong name lists them.
+        out: Folder of the runs; OUT/page.md tells what came out so far, OUT/scores.parquet holds every score.
+        profile: world is the small world here and now; paper the papers' own models, data and sizes, in GPU-hours.
+        only: Tables, figures or papers, by default all; a wrong name lists them.
         seeds: Seeds of the training; prompts and initial noise are the same for all.
+        data: For paper: the comparisons, as tastemaker import reads them; Pick-a-Pic v2 from the hub if not given.
+        base: For paper: sd15=FOLDER and sdxl=FOLDER, where the models lie on disk.
+        tune_prompts: For paper: file of the prompts by which checkpoints are chosen.
+        test_prompts: For paper: file of the prompts that are reported; none may be in both.
         dry_run: Say what it would cost and do nothing.
     """
+    import sys
+
     from tastemaker.base.summary import show
     from tastemaker.cli.scorers import build
-    from tastemaker.reproduce import world_profile
-    from tastemaker.reproduce.reproduce import reproduce
+    from tastemaker.reproduce.reproduce import announce, reproduce
     from tastemaker.reproduce.runs import Shop
 
-    show(reproduce(Shop(out, world_profile.profile(), build), only, seeds, dry_run))
+    _check(out, seeds)
+    made = _paper if profile == "paper" else _world
+    shop = Shop(out, made(base, data, tune_prompts, test_prompts), build)
+    if profile == "paper" and not dry_run:
+        show(announce(shop, only, seeds))
+        sys.stdout.flush()  # before days of work, also into a file
+    show(reproduce(shop, only, seeds, dry_run))
+
+
+def _check(out: Path, seeds: tuple[int, ...]) -> None:
+    from tastemaker.reproduce.results import MOST_SEEDS
+
+    if wrong := [seed for seed in seeds if not 0 <= seed < MOST_SEEDS]:
+        raise UserError(f"--seeds {wrong[0]}: seeds are from 0 to {MOST_SEEDS - 1}")
+    if not seeds:
+        raise UserError("--seeds: name at least one, such as 0")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; choose another folder")
+
+
+def _paper(base: tuple[str, ...], data: str | None, tune: Path | None, test: Path | None) -> Profile:
+    from tastemaker.reproduce import paper_profile
+
+    return paper_profile.profile(base, data or paper_profile.DATA, tune, test)
+
+
+def _world(base: tuple[str, ...], data: str | None, tune: Path | None, test: Path | None) -> Profile:
+    from tastemaker.reproduce import world_profile
+
+    given = {"--base": base, "--data": data, "--tune-prompts": tune, "--test-prompts": test}
+    if named := [name for name, value in given.items() if value]:
+        raise UserError(f"{named[0]}: the world profile brings its own; leave it out or say --profile paper")
+    return world_profile.profile()

@@ -11,7 +11,7 @@ from tastemaker.base.files import atomic_file, read_json, write_json
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper
 from tastemaker.reproduce.results import MOST_SEEDS, Results
-from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.runs import CURVE, Shop
 from tastemaker.reproduce.stage import Stage
 
 if TYPE_CHECKING:
@@ -70,10 +70,9 @@ class Curve:
         judges = results.shop.profile.judges
         canvas = Figure(figsize=(3.6 * len(judges), 3), layout="constrained", dpi=110)
         for axes, judge in zip(canvas.subplots(1, len(judges), squeeze=False)[0], judges, strict=True):
-            base = results.shop.base(self.model)
-            if base.done:
-                scores = read_json(base.out)[judge.name]
-                axes.axhline(sum(scores) / len(scores), color="#8a8a8a", linewidth=0.8)
+            if results.has_base(self.model):
+                base = results.scores(None, judge.name, [0], self.model).mean()
+                axes.axhline(base, color="#8a8a8a", linewidth=0.8)
             for arm, label, colour in zip(self.arms, self.labels, COLOURS, strict=False):
                 _line(axes, *points(results, arm, judge.name), label, colour)
             axes.set(title=judge.name, xlabel="pairs used")
@@ -88,10 +87,12 @@ def points(results: Results, arm: Arm, judge: str) -> tuple[list[int], Floats]:
     import numpy as np
 
     shop = results.shop
-    found = [read_json(stage.out) for seed in range(MOST_SEEDS) if (stage := shop.curve(arm, seed)).done]
-    steps = sorted(map(int, found[0])) if found else []
-    means = [[float(np.mean(one[str(step)][judge])) for step in steps] for one in found]
-    return [step * shop.pairs_a_step(arm.model) for step in steps], np.array(means, np.float64)
+    places = (shop.place(arm, seed) / CURVE for seed in range(MOST_SEEDS))
+    found = [read_json(place) for place in places if place.exists()]
+    steps, scale = sorted(map(int, found[0])) if found else [], shop.profile.judge(judge).scale
+    means = [[scale * float(np.mean(one[str(step)][judge])) for step in steps] for one in found]
+    most = shop.profile.budget(arm)  # the last step may be a part of one
+    return [min(step * shop.pairs_a_step(arm.model), most) for step in steps], np.array(means, np.float64)
 
 
 def _line(axes: Axes, pairs: Sequence[int], means: Floats, label: str, colour: str) -> None:

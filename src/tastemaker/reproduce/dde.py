@@ -1,10 +1,14 @@
-"""DDE's tables 2/3 and its figure of step ranges, as arms."""
+"""DDE's tables 2–4 and its figures, as arms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tastemaker.reproduce import inception_exhibit
 from tastemaker.reproduce.arm import SLICES, Arm
+from tastemaker.reproduce.dde_corrections import Corrections
+from tastemaker.reproduce.dde_figures import Beats, Coefficients
+from tastemaker.reproduce.dde_saturation import Saturation
 from tastemaker.reproduce.exhibit import Claim, Exhibit
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.tables import Row, Table
@@ -20,7 +24,7 @@ LABELS = {
 
 def exhibits(profile: Profile) -> list[Exhibit]:
     """Tables and figures."""
-    return [*tables(profile)]
+    return [*tables(profile), *figures(profile)]
 
 
 def tables(profile: Profile) -> Iterator[Table]:
@@ -29,6 +33,26 @@ def tables(profile: Profile) -> Iterator[Table]:
     for model in profile.models:
         yield _credits(model, f"-{model}" if several else "")
         yield _steps(model, f"-{model}" if several else "")
+
+
+def figures(profile: Profile) -> Iterator[Exhibit]:
+    """Table 4 where there is a classifier for it, and the paper's figures, for every model of the profile."""
+    for model in profile.models:
+        suffix = f"-{model}" if len(profile.models) > 1 else ""
+        arms = {label: Arm(model, credit=name) for name, label in LABELS.items()}
+        scored = {"SFT": Arm(model, loss="sft")} | arms
+        yield from inception_exhibit.exhibits(profile, scored, model, suffix)
+        yield Coefficients(f"coefficients{suffix}", "dde", f"DDE: credit against t ({model})", model, *_split(arms))
+        stepwise = {label: arms[label] for label in ("DDE", "DDE-step")}
+        title = f"DDE: convergence and distribution of the corrections ({model})"
+        yield Corrections(f"corrections{suffix}", "dde", title, model, *_split(stepwise))
+        title, learnt = f"DDE: saturation of the log-sigmoid ({model})", ("Uniform", "DDE-single")
+        yield Saturation(f"saturation{suffix}", "dde", title, model, *_split({name: arms[name] for name in learnt}))
+        yield Beats(f"beats{suffix}", "dde", f"DDE: beat ratios against the base ({model})", model, *_split(scored))
+
+
+def _split(named: dict[str, Arm]) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
+    return tuple(named.values()), tuple(named)
 
 
 def _credits(model: str, suffix: str) -> Table:

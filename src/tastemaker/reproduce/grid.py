@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tastemaker.base.files import atomic_file
+from tastemaker.base.files import atomic_file, write_text
+from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
 from tastemaker.reproduce.exhibit import Paper, scored
 from tastemaker.reproduce.profile import Profile
@@ -16,6 +17,7 @@ from tastemaker.reproduce.results import Results, crossed
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
+from tastemaker.reproduce.typeset import latex, tidy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +25,20 @@ if TYPE_CHECKING:
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     Counts = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
+SURE = 5
+"""Seeds from which on a cell is told with its interval."""
+COLUMNS = ("pairs", "loss", "credit", "arm", "seeds", "value", "low", "high")
+"""Of `<key>.csv`."""
 GRID_CREDITS = tuple(name for name in CREDITS if not name.startswith("slice-"))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What has come out in a cell."""
+
+    arm: Arm
+    seeds: int
+    difference: Interval
 
 
 @dataclass(frozen=True)
@@ -49,14 +64,33 @@ class Grid:
         return scored(shop, self.model, self.arms, seeds)
 
     def write(self, results: Results, folder: Path) -> str:
-        """`<key>.png`, the tables behind it, and who leads."""
-        if not any(results.seeds_of(arm) for arm in self.arms):
+        """`<key>.png`, the tables behind it (also as `<key>.tex`), the cells with intervals, and who leads.
+
+        `<key>.csv` holds every cell with its interval.
+        """
+        if not (results.has_base(self.model) and any(results.seeds_of(arm) for arm in self.arms)):
             return ""
         self._draw(results, folder / f"{self.key}.png")
+        found = self.differences(results)
+        write_text(folder / f"{self.key}.csv", tidy(COLUMNS, [_tidy(*each) for each in found.items()]))
+        tables, sure = [self._rows(name, results) for name in self.sets], self._sure(results, found)
+        write_text(folder / f"{self.key}.tex", latex(self.title, *tables, *([sure] if len(sure) > 1 else [])))
         parts = [f"### {self.title}", "", f"![{self.title}]({self.key}.png)", ""]
-        for name in self.sets:
-            parts += [*self._lines(name, results), ""]
-        return "\n".join([*parts, leader(self, results), ""])
+        for rows in tables:
+            parts += [*rows_of(rows), ""]
+        said = rows_of(sure) if len(sure) > 1 else [f"No cell has run with {SURE} seeds yet: no interval is told here."]
+        return "\n".join([*parts, *said, "", leader(self, results), ""])
+
+    def differences(self, results: Results) -> dict[tuple[str, str, str], Found]:
+        """Of every cell that has run: difference to the base by the first judge with its interval, best first."""
+        judge = results.shop.profile.judges[0].name
+        have = {key: len(results.seeds_of(arm)) for key, arm in self.cells.items()}
+        found = {
+            key: Found(self.cells[key], count, crossed(results.difference(self.cells[key], None, judge)))
+            for key, count in have.items()
+            if count
+        }
+        return dict(sorted(found.items(), key=lambda each: -each[1].difference.value))
 
     def table(self, pairs: str, results: Results) -> tuple[Floats, Counts]:
         """Mean difference to the base by the first judge [losses, credits], NaN where nothing has run, and seeds."""
@@ -73,13 +107,19 @@ class Grid:
                     seeds[row, column] = len(have)
         return values, seeds
 
-    def _lines(self, name: str, results: Results) -> list[str]:
+    def _rows(self, name: str, results: Results) -> list[list[str]]:
         values, seeds = self.table(name, results)
         rows = [[f"{name}: {results.shop.profile.judges[0].name} − base", *self.credits]]
         for loss, found, have in zip(self.losses, values.tolist(), seeds.tolist(), strict=True):
             cells = zip(found, have, strict=True)
             rows.append([loss, *(f"{value:+.3f} ({count})" if count else "–" for value, count in cells)])
-        return rows_of(rows)
+        return rows
+
+    def _sure(self, results: Results, found: Mapping[tuple[str, str, str], Found]) -> list[list[str]]:
+        """The cells with `SURE` seeds or more, best first, below a head."""
+        head = ["pairs", "loss", "credit", "seeds", f"{results.shop.profile.judges[0].name} − base (95 %)"]
+        sure = ((key, each) for key, each in found.items() if each.seeds >= SURE)
+        return [head, *([*key, str(each.seeds), interval(each.difference, "+.3f")] for key, each in sure)]
 
     def _draw(self, results: Results, path: Path) -> None:
         """A panel a set of pairs; the colour is the mean difference to the base, with the number of seeds below."""
@@ -103,6 +143,11 @@ class Grid:
         canvas.colorbar(shown, ax=canvas.axes, label=f"{judge} − base (and the number of seeds)")
         with atomic_file(path) as temporary:
             canvas.savefig(temporary, format="png")
+
+
+def _tidy(key: tuple[str, str, str], found: Found) -> dict[str, Any]:
+    named = dict(zip(("pairs", "loss", "credit"), key, strict=True))
+    return {**named, "arm": found.arm.name, "seeds": found.seeds, **asdict(found.difference)}
 
 
 def leader(grid: Grid, results: Results) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.reproduce.arm import Arm
+
+if TYPE_CHECKING:
+    from tastemaker.reproduce.online import OnlineTask
 
 Settings = Mapping[str, float]
 """What may be tuned: `lr`, and the link's strength under the name of its field."""
@@ -20,6 +23,18 @@ class Speed:
     draw: float
     encode: float
     score: float
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes on disk: of an image in the cache (its share of the prompts included), of an image drawn, of a checkpoint.
+
+    A checkpoint of a LoRA is that of the model's own rank.
+    """
+
+    cached: float
+    drawn: float
+    checkpoint: float
 
 
 @dataclass(frozen=True)
@@ -37,15 +52,21 @@ class Model:
     speed: Speed
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     draw_batch: int = 16
+    room: Room | None = None
+    """None where disk space is not worth counting."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A scorer that reports: its ``spec``, its name in tables, and the largest difference that is a tie."""
+    """A scorer that reports: its ``spec``, its name in tables, and the largest difference that is a tie.
+
+    Tables show its raw scores times ``scale``, as papers print some of them.
+    """
 
     spec: str
     name: str
     epsilon: float = 0.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,26 @@ class Profile:
     """From a LoRA rank of the paper to the one used here."""
     best: float = 0.0533
     """Share of the best pairs in the paper, where a table names none."""
+    papers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Paper → the models that its tables show, where they are not all."""
+    basis: Mapping[str, str] = field(default_factory=dict)
+    """What the list of costs rests on, as in "measured" → which figures."""
+
+    once: Callable[[Arm], bool] = lambda _: False
+    """Whether a run stops when it has read all its pairs once, though its budget may be larger (ties are no pairs)."""
+
+    online: Mapping[str, OnlineTask] = field(default_factory=dict)
+    """Name → what D3PO learns from fresh samples."""
+
+    def of(self, paper: str) -> Profile:
+        """The same profile with the models of ``paper`` alone, in its order."""
+        names = self.papers.get(paper, tuple(self.models))
+        return replace(self, models={name: self.models[name] for name in names})
+
+    def first_like(self, model: str) -> str:
+        """The first model with the same weights before training: all of these share its cache and its base images."""
+        base = self.models[model].base
+        return next(name for name, other in self.models.items() if other.base == base)
 
     def judge(self, name: str) -> Judge:
         """The judge with this name."""

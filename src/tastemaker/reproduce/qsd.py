@@ -1,10 +1,10 @@
-"""DPO-QSD's tables 1–4 and figures 3/4, as arms."""
+"""DPO-QSD's tables 1–4 and figures 1, 3/4 and 6/7, as arms and sets of pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tastemaker.reproduce import published
+from tastemaker.reproduce import published, qsd_pairs, study_exhibit
 from tastemaker.reproduce.arm import Arm, Pairs
 from tastemaker.reproduce.curve import Curve
 from tastemaker.reproduce.exhibit import Claim, Exhibit
@@ -17,7 +17,8 @@ LOSSES = {"SLiC-HF": ("slic", TOP), "ORPO": ("orpo", 0.106)}
 
 def exhibits(profile: Profile) -> list[Exhibit]:
     """Tables and figures."""
-    return [*tables(profile), *curves(profile)]
+    studies = study_exhibit.exhibits(profile, lambda model: Arm(model, best(profile)))
+    return [*tables(profile), *curves(profile), *qsd_pairs.exhibits(best(profile)), *studies]
 
 
 def tables(profile: Profile) -> Iterator[Table]:

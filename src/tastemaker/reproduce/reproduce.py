@@ -3,63 +3,123 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import locked, write_text
+from tastemaker.base.files import write_text
 from tastemaker.reproduce import dde, grid, ledger, qsd
+from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit
-from tastemaker.reproduce.profile import Profile
+from tastemaker.reproduce.profile import Profile, Room
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
-from tastemaker.reproduce.stage import Cost, carry_out, costs, ordered
+from tastemaker.reproduce.stage import Stage, awaited, carry_out, costs, ordered
 
 PAGE = "page.md"
-HOUR = 3600
+HOUR, GIGABYTE = 3600, 1e9
 
 
 def exhibits(profile: Profile) -> list[Exhibit]:
     """Everything that can be reproduced in ``profile``."""
     first = next(iter(profile.models))
-    return [*qsd.exhibits(profile), *dde.exhibits(profile), grid.grid(profile, first)]
+    return [*qsd.exhibits(profile.of("qsd")), *dde.exhibits(profile.of("dde")), grid.grid(profile, first)]
 
 
 def chosen(known: Sequence[Exhibit], only: Sequence[str]) -> list[Exhibit]:
-    """Those that ``only`` names by key or paper, all where it is empty; raises `UserError` for a name that is none."""
-    names = {exhibit.key for exhibit in known} | {exhibit.paper for exhibit in known}
+    """Those that ``only`` names by key, by its beginning (``table1`` is ``table1-sd15``, too) or by paper; none is all.
+
+    Raises `UserError` for a name that is none.
+    """
+    names = {name for exhibit in known for name in _names(exhibit)}
     if unknown := [name for name in only if name not in names]:
         raise UserError(f"--only {unknown[0]}: no such table, figure or paper; there are {', '.join(sorted(names))}")
-    return [exhibit for exhibit in known if not only or {exhibit.key, exhibit.paper} & set(only)]
+    return [exhibit for exhibit in known if not only or _names(exhibit) & set(only)]
+
+
+def _names(exhibit: Exhibit) -> set[str]:
+    return {exhibit.key, exhibit.key.partition("-")[0], exhibit.paper}
 
 
 def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bool = False) -> dict[str, Any]:
     """Run what ``only`` names (all where it is empty) for ``seeds``, or say with ``dry_run`` what it would cost.
 
-    Every stage is done once, whatever needs it; finished ones are left alone, so a stopped call goes on where it was.
-    The page is written of all that is finished, also by other calls. Raises `UserError` for a name that is none.
+    Every stage is done once, whatever needs it; finished ones are left alone, so a stopped call goes on where it was,
+    and several processes may work in one folder (`stage.carry_out`). The page is written of all that is finished, also
+    by other calls. Raises `UserError` for a name that is none.
     """
     started, known = time.monotonic(), exhibits(shop.profile)
-    stages = ordered(stage for exhibit in chosen(known, only) for stage in exhibit.stages(shop, seeds))
+    wanted = chosen(known, only)
     if dry_run:
-        return {"machine": shop.profile.devices, **_costs(costs(stages))}
-    done = carry_out(stages)
+        return prices(shop, wanted, seeds)
+    done = carry_out(_stages(shop, wanted, seeds))
     tell(shop, known)
     return {"stages": done, "page": shop.out / PAGE, "seconds": time.monotonic() - started}
+
+
+def announce(shop: Shop, only: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    """What is left to do of the whole and what the figures rest on: what one should see before it begins."""
+    said = prices(shop, chosen(exhibits(shop.profile), only), seeds)
+    return {name: value for name, value in said.items() if name not in ("exhibits", "kinds")}
 
 
 def tell(shop: Shop, known: Sequence[Exhibit]) -> None:
     """Write the page, its pictures, and every score behind it, of what is finished."""
     results = Results(shop)
-    with locked(shop.out):
+    with awaited(shop.out):
         parts = [part for exhibit in known if (part := exhibit.write(results, shop.out))]
         write_text(shop.out / PAGE, "\n".join(parts))
         ledger.write(results, [arm for exhibit in known for arm in exhibit.arms], shop.out / ledger.NAME)
 
 
-def _costs(found: Sequence[Cost]) -> dict[str, Any]:
-    rows = {
-        each.kind: f"{each.stages} stages, {each.finished} finished, {each.seconds / HOUR:.2f} hours to go"
-        for each in found
+def prices(shop: Shop, wanted: Sequence[Exhibit], seeds: Sequence[int]) -> dict[str, Any]:
+    """Stages, hours and disk space of each exhibit alone, of each kind of stage, and of all with shared stages once."""
+    stages = _stages(shop, wanted, seeds)
+    rooms = disk(shop, {arm for exhibit in wanted for arm in exhibit.arms}, seeds)
+    alone = {exhibit.key: _price(_stages(shop, [exhibit], seeds), rooms) for exhibit in wanted}
+    kinds = {
+        each.kind: f"{each.stages} stages, {each.finished} finished, {_hours(each.seconds)} to go"
+        for each in costs(stages)
     }
-    return rows | {"hours to go": round(sum(each.seconds for each in found) / HOUR, 2)}
+    whole = {"in all": f"{_price(stages, rooms)} (what exhibits share counted once)"}
+    return {"machine": shop.profile.devices, "exhibits": alone, "kinds": kinds, **whole, **shop.profile.basis}
+
+
+def disk(shop: Shop, arms: Iterable[Arm], seeds: Sequence[int]) -> dict[str, float]:
+    """Stage's name → bytes that it leaves; empty where the profile does not count them."""
+    found: dict[str, float] = {}
+    for arm in arms:
+        model = shop.profile.models[arm.model]
+        if model.room is None:
+            continue
+        tune, test = len(shop.profile.tune()), len(shop.profile.test())
+        found[shop.cache(arm.model).name] = shop.profile.images * model.room.cached
+        found[shop.base(arm.model).name] = test * model.room.drawn
+        for seed in seeds:
+            found |= _run(shop, arm, seed, model.room, tune, test)
+    return found
+
+
+def _run(shop: Shop, arm: Arm, seed: int, room: Room, tune: int, test: int) -> dict[str, float]:
+    count, rank = shop.profile.checkpoints, shop.profile.models[arm.model].rank
+    return {
+        shop.trained(arm, seed).name: count * room.checkpoint * (arm.rank or rank) / rank,
+        shop.scored(arm, seed).name: (test + count * tune) * room.drawn,
+        shop.curve(arm, seed).name: count * test * room.drawn,
+    }
+
+
+def _stages(shop: Shop, wanted: Iterable[Exhibit], seeds: Sequence[int]) -> list[Stage]:
+    return ordered(stage for exhibit in wanted for stage in exhibit.stages(shop, seeds))
+
+
+def _price(stages: Sequence[Stage], rooms: Mapping[str, float]) -> str:
+    """Of these stages: how many, how many are finished, and hours and disk space of the rest."""
+    left = [stage for stage in stages if not stage.done]
+    space = f", {sum(rooms.get(stage.name, 0.0) for stage in left) / GIGABYTE:,.1f} GB" if rooms else ""
+    hours = _hours(sum(stage.seconds for stage in left))
+    return f"{len(stages)} stages, {len(stages) - len(left)} finished, {hours}{space} to go"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / HOUR:,.2f} hours"

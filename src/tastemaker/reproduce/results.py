@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tastemaker.base.files import read_json
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.runs import SCORES, Shop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,14 +38,23 @@ class Results:
 
     def seeds_of(self, *arms: Arm | None) -> list[int]:
         """The seeds that all these arms have finished; None is the base, which has one drawing for all."""
-        return [s for s in range(MOST_SEEDS) if all(arm is None or self.shop.scored(arm, s).done for arm in arms)]
+        return [seed for seed in range(MOST_SEEDS) if all(arm is None or self._has(arm, seed) for arm in arms)]
+
+    def has_base(self, model: str) -> bool:
+        """Whether the base's images are scored, without which no arm has a difference."""
+        return self.shop.base(model).done
+
+    def _has(self, arm: Arm, seed: int) -> bool:
+        return (self.shop.place(arm, seed) / SCORES).exists()  # a whole stage would draw the prompts, for its costs
 
     def scores(self, arm: Arm | None, judge: str, seeds: Sequence[int], model: str) -> Floats:
-        """[S, N] of an arm, or of the base ``model`` where ``arm`` is None."""
+        """[S, N] of an arm, or of the base ``model`` where ``arm`` is None, times the judge's scale."""
         import numpy as np
 
-        stages = [self.shop.base(model) if arm is None else self.shop.scored(arm, seed) for seed in seeds]
-        return np.array([read_json(stage.out)[judge] for stage in stages], np.float64)
+        shop = self.shop
+        files = [shop.base(model).out if arm is None else shop.place(arm, seed) / SCORES for seed in seeds]
+        raw = np.array([read_json(file)[judge] for file in files], np.float64)
+        return raw * shop.profile.judge(judge).scale
 
     def difference(self, arm: Arm, other: Arm | None, judge: str) -> Floats:
         """[S, N]: the arm's scores minus the other's (None: the base's), over the seeds that both have."""
@@ -69,7 +78,9 @@ def crossed(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def reading(interval: Interval) -> str:
-    """What a difference says of "better lies above worse"."""
+    """What a difference says of "better lies above worse"; nothing where it has no interval."""
+    if not math.isfinite(interval.low):
+        return "not said: one seed"
     if interval.low > 0:
         return "holds"
     return "does not hold: the other way round" if interval.high < 0 else "not distinguishable"

@@ -152,14 +152,16 @@ class Shop:
 
         model, budget = self.profile.models[arm.model], self.profile.budget(arm)
         folder = self.pairs(arm.pairs, seed).out.parent
+        pairs = len(read_pairs(folder))
+        budget = min(budget, pairs) if self.profile.once(arm) else budget
         strength = {name: value for name, value in settings.items() if name != "lr"}
         tree = {**model.tree, "model": model.base, "method": arm.method(strength), "out": str(out)}
-        tree["adapter"] = {"kind": "lora", "rank": arm.rank or model.rank} | dict(model.tree.get("adapter", {}))
+        tree.setdefault("adapter", {"kind": "lora", "rank": arm.rank or model.rank})  # else it is all weights
         tree["data"] = {
             "pairs": str(folder),
             "cache": str(self.out / "cache" / arm.model),
             "order": "sorted" if arm.pairs.kind == "best" else "random",
-            "epochs": math.ceil(budget / len(read_pairs(folder))),
+            "epochs": math.ceil(budget / pairs),
             "max_pairs": budget,
         }
         every = max(1, budget // self.pairs_a_step(arm.model) // self.profile.checkpoints)

@@ -1,13 +1,21 @@
-"""A graph of stages: each is done once, whatever needs it, and a finished one is left alone."""
+"""A graph of stages: each is done once, whatever needs it and whoever is at it, and a finished one is left alone."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from tastemaker.base.errors import UserError
+from tastemaker.base.files import locked
 from tastemaker.base.progress import bar
+
+PAUSE = 5.0
+"""Seconds between looks at what another process is doing."""
+AT_WORK = ".at-work"
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,17 @@ class Stage:
     def done(self) -> bool:
         """Whether it is finished."""
         return self.out.exists()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that it needs is finished."""
+        return all(need.done for need in self.needs)
+
+    @property
+    def lock(self) -> Path:
+        """What the process that is at it holds: beside the output's folder, which the verbs inside hold themselves."""
+        place = self.out.parent
+        return place.parent / AT_WORK / f"{place.name}-{self.out.stem}"
 
 
 @dataclass(frozen=True)
@@ -61,16 +80,67 @@ def _reach(targets: Iterable[Stage]) -> Iterator[Stage]:
             yield stage
 
 
-def carry_out(stages: Sequence[Stage]) -> int:
-    """Do what is not finished, in order; returns how many stages that were."""
-    todo = [stage for stage in stages if not stage.done]
-    with bar(todo, "reproduce", unit="stage") as shown:
-        for stage in shown:
-            shown.set_description_str(f"reproduce: {stage.name}")
-            if not stage.done:  # another process may have done it since
-                stage.do()
-                assert stage.done, f"{stage.name} leaves {stage.out}"
-    return len(todo)
+def carry_out(stages: Sequence[Stage], pause: float = PAUSE) -> int:
+    """Do what is not finished, in order; returns how many stages this process did.
+
+    A stage that another process is at, or whose needs one is at, is passed over and looked at again when the others
+    are through; while nothing can be done here, every ``pause`` seconds.
+    """
+    left, count = [stage for stage in stages if not stage.done], 0
+    with bar(stages, "reproduce", total=len(left), unit="stage") as shown:
+        while left:
+            before = len(left), count
+            for stage in tuple(left):
+                shown.set_description_str(f"reproduce: {stage.name}")
+                count += _attempt(stage)
+                if stage.done:
+                    left.remove(stage)
+                    shown.update()
+            if left and before == (len(left), count):
+                shown.set_description_str(f"reproduce: waiting for another process, {left[0].name}")
+                time.sleep(pause)
+    return count
+
+
+def _attempt(stage: Stage) -> bool:
+    """Do a stage that is ready, not finished, and free; returns whether this process did it."""
+    if stage.done or not stage.ready:
+        return False
+    with held(stage.lock) as mine:
+        return mine and _do(stage)
+
+
+def _do(stage: Stage) -> bool:
+    if stage.done:  # another process has finished it since
+        return False
+    stage.do()
+    assert stage.out.exists(), f"{stage.name} leaves {stage.out}"
+    return True
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold ``folder`` as `locked` does, but yield False where another process holds it."""
+    with contextlib.ExitStack() as stack:
+        mine = True
+        try:
+            stack.enter_context(locked(folder))
+        except UserError as error:
+            if not isinstance(error.__context__, BlockingIOError):  # a folder that cannot be made stays the user's
+                raise
+            mine = False
+        yield mine
+
+
+@contextlib.contextmanager
+def awaited(folder: Path, pause: float = PAUSE) -> Iterator[None]:
+    """Hold ``folder``, looking every ``pause`` seconds whether the process that has it is through."""
+    while True:
+        with held(folder) as mine:
+            if mine:
+                yield
+                return
+        time.sleep(pause)
 
 
 def costs(stages: Iterable[Stage]) -> list[Cost]:

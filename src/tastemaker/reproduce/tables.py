@@ -8,14 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tastemaker.base.files import write_json
+from tastemaker.base.files import write_json, write_text
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Claim, Paper, scored
 from tastemaker.reproduce.profile import Judge
 from tastemaker.reproduce.results import Results, crossed, reading
-from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.runs import BASE, Shop
 from tastemaker.reproduce.stage import Stage
+from tastemaker.reproduce.typeset import latex, tidy
+
+COLUMNS = ("row", "arm", "seeds", "judge", "figure", "value", "low", "high")
+"""Of `<key>.csv`."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,18 @@ class Table:
         return scored(shop, self.model, self.arms, seeds)
 
     def write(self, results: Results, folder: Path) -> str:
-        """The table, its claims, and `<key>.json` with all figures."""
-        if not any(results.seeds_of(arm) for arm in self.arms):
+        """The table and its claims; `<key>.json` and `<key>.csv` hold all figures, `<key>.tex` what the page shows."""
+        if not (results.has_base(self.model) and any(results.seeds_of(arm) for arm in self.arms)):
             return ""
         cells = {row.label: _cells(row, self.model, results) for row in self.rows}
+        said = judged(self.claims, results, self.model)
         plain = {label: [asdict(cell) for cell in some] for label, some in cells.items()}
-        write_json(folder / f"{self.key}.json", _finite({"title": self.title, "rows": plain}))
-        return "\n".join([f"### {self.title}", "", *_markdown(self, cells, results), ""])
+        tests = [{"claim": each.claim.says, "seeds": each.seeds, **asdict(each.difference)} for each in said]
+        write_json(folder / f"{self.key}.json", _finite({"title": self.title, "rows": plain, "claims": tests}))
+        write_text(folder / f"{self.key}.csv", tidy(COLUMNS, [*_tidy(self, cells), *_tidy_claims(said)]))
+        shown, claimed = _text(self, cells, results), claim_rows(said)
+        write_text(folder / f"{self.key}.tex", latex(self.title, *(rows for rows in (shown, claimed) if rows)))
+        return "\n".join([f"### {self.title}", "", *rows_of(shown), "", *rows_of(claimed), ""])
 
 
 def _cells(row: Row, model: str, results: Results) -> tuple[Cell, ...]:
@@ -95,18 +104,16 @@ def _cell(row: Row, model: str, results: Results, judge: Judge, seeds: Sequence[
     return Cell(judge.name, count, mean, crossed(d), rate, partner)
 
 
-def _markdown(table: Table, cells: dict[str, tuple[Cell, ...]], results: Results) -> Iterator[str]:
+def _text(table: Table, cells: dict[str, tuple[Cell, ...]], results: Results) -> list[list[str]]:
     judges = [judge.name for judge in results.shop.profile.judges]
     head = ["", "seeds", *judges, f"{judges[0]} − base (95 %)", "win rate (95 %)", f"{judges[0]} − partner (95 %)"]
     shown = table.metrics if any(row.published for row in table.rows) else ()
-    yield from rows_of([[*head, *(f"published {name}" for name in shown)], *_rows(table, cells, len(judges), shown)])
-    yield ""
-    yield from claims(table.claims, results, table.model)
+    return [[*head, *(f"published {name}" for name in shown)], *_rows(table, cells, len(judges), shown)]
 
 
 def _rows(table: Table, cells: dict[str, tuple[Cell, ...]], judges: int, shown: Sequence[str]) -> Iterator[list[str]]:
     for row in table.rows:
-        published = [format(each, "g") for each in row.published] or [""] * len(shown)
+        published = [f"{each:.2f}" for each in row.published] or [""] * len(shown)
         if not cells[row.label]:
             yield [row.label, "–", *[""] * (judges + 3), *published]
             continue
@@ -116,24 +123,62 @@ def _rows(table: Table, cells: dict[str, tuple[Cell, ...]], judges: int, shown: 
         yield [row.label, str(first.seeds), *means, *sides, *published]
 
 
+def _tidy(table: Table, cells: dict[str, tuple[Cell, ...]]) -> Iterator[dict[str, Any]]:
+    for row in table.rows:
+        own = {"row": row.label, "arm": f"{table.model}-{BASE}" if row.arm is None else row.arm.name}
+        for each in cells[row.label]:
+            of = {**own, "seeds": each.seeds, "judge": each.judge}
+            yield {**of, "figure": "mean", "value": each.mean}
+            for name in ("to_base", "win_rate", "to_partner"):
+                if found := getattr(each, name):
+                    yield {**of, "figure": name, **asdict(found)}
+        for metric, value in zip(table.metrics if row.published else (), row.published, strict=True):
+            yield {**own, "judge": metric, "figure": "published", "value": value}
+
+
 def rows_of(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows, the first of which is the head, as lines of Markdown."""
-    ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    """Rows, the first of which is the head, as lines of Markdown; none of none."""
+    ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]] if rows else []
     return ["| " + " | ".join(row) + " |" for row in ruled]
 
 
-def claims(some: Sequence[Claim], results: Results, model: str) -> Iterator[str]:
-    """A table of the claims whose two sides have run."""
+@dataclass(frozen=True)
+class Judged:
+    """A claim whose two sides have run: by how much the better one lies above, by the first judge."""
+
+    claim: Claim
+    judge: str
+    seeds: int
+    difference: Interval
+
+
+def judged(some: Sequence[Claim], results: Results, model: str) -> list[Judged]:
+    """Those of the claims whose two sides have run."""
     judge = results.shop.profile.judges[0].name
-    found = [(claim, seeds) for claim in some if (seeds := results.seeds_of(claim.better, claim.worse))]
-    if not found:
-        return
-    rows = [["claim of the paper", "seeds", f"difference of {judge} (95 %)", "here"]]
-    for claim, seeds in found:
-        one, two = (results.scores(arm, judge, seeds, model) for arm in (claim.better, claim.worse))
-        said = crossed(one - two)
-        rows.append([claim.says, str(len(seeds)), interval(said, "+.3f"), reading(said)])
-    yield from rows_of(rows)
+    found = []
+    for claim in some:
+        if seeds := results.seeds_of(claim.better, claim.worse):
+            one, two = (results.scores(arm, judge, seeds, model) for arm in (claim.better, claim.worse))
+            found.append(Judged(claim, judge, len(seeds), crossed(one - two)))
+    return found
+
+
+def claim_rows(said: Sequence[Judged]) -> list[list[str]]:
+    """A table of claims, with its head; empty where there is none."""
+    if not said:
+        return []
+    head = ["claim of the paper", "seeds", f"difference of {said[0].judge} (95 %)", "here"]
+    return [head, *([one.claim.says, str(one.seeds), *_says(one.difference)] for one in said)]
+
+
+def _says(difference: Interval) -> tuple[str, str]:
+    return interval(difference, "+.3f"), reading(difference)
+
+
+def _tidy_claims(said: Sequence[Judged]) -> Iterator[dict[str, Any]]:
+    for one in said:
+        of = {"row": one.claim.says, "seeds": one.seeds, "judge": one.judge}
+        yield {**of, "figure": "claim", **asdict(one.difference)}
 
 
 def interval(found: Interval | None, form: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tastemaker.base.config import read_yaml
+from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Judge, Model, Profile, Settings, Speed
 from tastemaker.world import captions
@@ -57,6 +58,7 @@ def profile() -> Profile:
         devices="one core",
         share=lambda paper: SHARES[paper],
         ranks={32: 8, 64: 16, 256: 64},
+        online=online.world(),
     )
 
 

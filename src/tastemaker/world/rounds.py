@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,10 @@ def learn(out: Path, task: str, build: Build, seeds: Sequence[int] = (0, 1, 2), 
     started = time.monotonic()
     if task not in TASKS:
         raise UserError(f"{task}: no such task; there are {', '.join(TASKS)}")
+    texts = held_out(size.prompts)
     with locked(out):
-        texts = _captions(out, size)
+        if not (out / "prompts.txt").is_file():
+            write_text(out / "prompts.txt", "\n".join(sampled(size.train_prompts)) + "\n")
     _draw(texts, out / "base", None, size)
     for seed in bar(seeds, f"d3po {task}", unit="seed"):
         place = out / task / f"seed-{seed}"
@@ -98,29 +101,43 @@ def learn(out: Path, task: str, build: Build, seeds: Sequence[int] = (0, 1, 2), 
 
 def recipe(out: Path, task: str, seed: int, size: Size) -> D3po:
     """The world's D3PO recipe with the task's judge."""
-    from tastemaker.base.config import read_yaml
     from tastemaker.train.recipe import D3po
 
-    tree, chosen = read_yaml(D3PO), TASKS[task]
-    changes = {**chosen.changes, "rollout.prompts": str(out / "prompts.txt"), "train.seed": seed}
-    changes |= {} if size.rounds is None else {"rounds.count": size.rounds}
-    for name, value in changes.items():
-        section, _, field = name.partition(".")
-        tree[section] = {**tree[section], field: value}
+    found = tree(task)
+    found["rollout"]["prompts"] = str(out / "prompts.txt")
+    found["train"]["seed"] = seed
+    found["rounds"]["count"] = found["rounds"]["count"] if size.rounds is None else size.rounds
     places = {"model": str(BASE_MODEL), "out": str(out / task / f"seed-{seed}" / "run")}
-    return D3po.model_validate(tree | places | ({"feedback": dict(chosen.feedback)} if chosen.feedback else {}))
+    return D3po.model_validate(found | places)
 
 
-def _captions(out: Path, size: Size) -> list[str]:
-    """The held-out captions; those to sample from are written down."""
+def tree(task: str) -> dict[str, Any]:
+    """The world's D3PO recipe with the judge of ``task``; whose model, prompts, seed and out the caller says."""
+    from tastemaker.base.config import read_yaml
+
+    found, chosen = read_yaml(D3PO), TASKS[task]
+    for name, value in chosen.changes.items():
+        section, _, field = name.partition(".")
+        found[section] = {**found[section], field: value}
+    return found | ({"feedback": dict(chosen.feedback)} if chosen.feedback else {})
+
+
+@cache
+def sampled(count: int = Size.train_prompts) -> tuple[str, ...]:
+    """The captions of the train split that runs sample from."""
     from tastemaker.world import captions
 
-    if not (out / "prompts.txt").is_file():
-        lines = [captions.caption(scene) for scene in captions.draw("train", size.train_prompts, 0)]
-        write_text(out / "prompts.txt", "\n".join(lines) + "\n")
+    return tuple(captions.caption(scene) for scene in captions.draw("train", count, 0))
+
+
+@cache
+def held_out(count: int = Size.prompts) -> tuple[str, ...]:
+    """The captions that prove: of the test split, none of those by which settings were chosen."""
+    from tastemaker.world import captions
+
     seen = set(captions.draw("test", SEEN, 0))
-    fresh = [scene for scene in captions.draw("test", SEEN + size.prompts, 1) if scene not in seen]
-    return [captions.caption(scene) for scene in fresh[: size.prompts]]
+    fresh = [scene for scene in captions.draw("test", SEEN + count, 1) if scene not in seen]
+    return tuple(captions.caption(scene) for scene in fresh[:count])
 
 
 def _draw(texts: Sequence[str], images: Path, adapter: Path | None, size: Size) -> None:
@@ -145,7 +162,8 @@ def tell(out: Path, task: str, seeds: Sequence[int]) -> dict[str, Any]:
     write_text(out / task / "table.md", _table(found))
     _curve(out / task, seeds)
     with atomic_file(out / task / "pictures.png") as temporary:
-        _pictures(out, task, seeds).save(temporary, format="png")
+        places = [out / task / f"seed-{seed}" / "images" for seed in seeds]
+        side_by_side([out / "base", *places]).save(temporary, format="png")
     first = {seed: next(row for row in rows if row["against_base"]) for seed, rows in found.items()}
     return {"win rate": {f"seed {seed}": _interval(row["against_base"], "win_rate") for seed, row in first.items()}}
 
@@ -172,7 +190,7 @@ def _curve(folder: Path, seeds: Sequence[int]) -> None:
     """Rewards of fresh samples and their diversity against images sampled, a line a seed."""
     from matplotlib.figure import Figure
 
-    runs = {seed: _rounds(folder / f"seed-{seed}" / "run") for seed in seeds}
+    runs = {seed: rounds_of(folder / f"seed-{seed}" / "run") for seed in seeds}
     panels = [name for name in next(iter(runs.values()))[0] if name.startswith("reward/") or name == "diversity"]
     canvas = Figure(figsize=(4.2 * len(panels), 3), layout="constrained", dpi=110)
     for axes, panel in zip(canvas.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -185,7 +203,7 @@ def _curve(folder: Path, seeds: Sequence[int]) -> None:
         canvas.savefig(temporary, format="png")
 
 
-def _rounds(run: Path) -> list[dict[str, float]]:
+def rounds_of(run: Path) -> list[dict[str, float]]:
     """The lines of metrics.jsonl that begin a round, with the number of images sampled before it."""
     from tastemaker.train.recipe import NAME, D3po, read_recipe
 
@@ -195,11 +213,10 @@ def _rounds(run: Path) -> list[dict[str, float]]:
     return [line | {"images": line["round"] * each} for line in lines if "round" in line]
 
 
-def _pictures(out: Path, task: str, seeds: Sequence[int]) -> Image:
-    """The same captions and noise: the base in the first row, then a row a seed."""
+def side_by_side(folders: Sequence[Path]) -> Image:
+    """The same captions and noise, a row for each folder of images."""
     from tastemaker.evaluate.contact_sheet import grid
     from tastemaker.evaluate.images import first_samples
 
-    folders = [out / "base", *(out / task / f"seed-{seed}" / "images" for seed in seeds)]
     rows = [first_samples(folder, range(SHOWN)) for folder in folders]
     return grid([row[index][1] for row in rows for index in sorted(row)], columns=len(rows[0]))

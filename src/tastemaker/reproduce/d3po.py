@@ -1,0 +1,157 @@
+"""D3PO's figures (arXiv 2311.13231): rewards against images sampled, rates before and after, memory of a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.base.files import atomic_file, write_json
+from tastemaker.evaluate.winrate import Interval, outcomes
+from tastemaker.reproduce import d3po_runs, online
+from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.d3po_memory import Memory
+from tastemaker.reproduce.d3po_rates import Rates, share
+from tastemaker.reproduce.exhibit import Exhibit, Paper
+from tastemaker.reproduce.profile import Judge, Profile
+from tastemaker.reproduce.results import Results, crossed
+from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.stage import Stage
+from tastemaker.reproduce.tables import interval, rows_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+REWARDED = (online.COMPRESSIBILITY, online.INCOMPRESSIBILITY, online.AESTHETICS, online.PEOPLE)
+COLOUR, BASE_COLOUR = "#2357c4", "#8a8a8a"
+
+
+def exhibits(profile: Profile) -> list[Exhibit]:
+    """Its figures; rates only where the profile has a simulated person, for elsewhere people must be asked."""
+    found: list[Exhibit] = []
+    if rewarded := tuple(name for name in REWARDED if name in profile.online):
+        found.append(Rewards(rewarded))
+    if {online.SHAPES, online.PEOPLE} <= set(profile.online):
+        found.append(Rates(online.SHAPES, online.PEOPLE))
+    return [*found, Memory()] if profile.online else found
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """A panel a task: seeds, their mean and range, and the base; then held-out prompts (`exhibit.Exhibit`)."""
+
+    tasks: tuple[str, ...]
+    key: str = "rewards"
+    paper: Paper = "d3po"
+    title: str = "D3PO: reward against images sampled"
+    arms: tuple[Arm, ...] = ()
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """The base, and every task."""
+        return d3po_runs.scored_all(shop, self.tasks, seeds)
+
+    def write(self, results: Results, folder: Path) -> str:
+        """`rewards.png`, its numbers in `rewards.json`, every score in `rewards.parquet`, and pictures of each task."""
+        shop = results.shop
+        there = [name for name in self.tasks if d3po_runs.seeds_of(shop, name)]
+        if not there:
+            return ""
+        lines = {name: _plain(shop, name) for name in there}
+        write_json(folder / f"{self.key}.json", {"title": self.title, "tasks": lines})
+        d3po_runs.write_ledger(shop, there, folder / f"{self.key}.parquet")
+        self._draw(shop, there, folder / f"{self.key}.png")
+        for name in there:
+            _pictures(shop, name, folder / f"{self.key}-{name}.png")
+        return "\n".join([f"### {self.title}", "", *self._lines(shop, there), ""])
+
+    def _lines(self, shop: Shop, there: Sequence[str]) -> Iterator[str]:
+        yield from (f"![{self.title}]({self.key}.png)", "", CAPTION, "")
+        yield from rows_of([HEAD, *(row for name in there for row in _rows(shop, name))])
+        yield from ("", NOTE, "")
+        yield from (_sentence(shop, name) for name in there)
+        for name in there:
+            yield from ("", f"{name}, the base in the first row, then a row a seed:", "")
+            yield f"![{name}]({self.key}-{name}.png)"
+
+    def _draw(self, shop: Shop, there: Sequence[str], path: Path) -> None:
+        from matplotlib.figure import Figure
+
+        canvas = Figure(figsize=(4 * len(there), 3), layout="constrained", dpi=110)
+        for axes, name in zip(canvas.subplots(1, len(there), squeeze=False)[0], there, strict=True):
+            _panel(axes, *d3po_runs.rewards(shop, name))
+            judge = shop.profile.online[name].taught.name
+            axes.set(title=name if judge == name else f"{name}: {judge}", xlabel="images sampled before")
+            axes.legend()
+        with atomic_file(path) as temporary:
+            canvas.savefig(temporary, format="png")
+
+
+CAPTION = (
+    "Mean reward of the images of each round, which the model in training has just drawn; thin lines are seeds, the "
+    "thick one their mean, the band their range. The base's line is the first round, which the base itself draws; "
+    "every round has other prompts. The table is of held-out prompts, from the same noise, after the last round."
+)
+NOTE = (
+    "† by this the model was taught; the others show what it costs. Our source of the paper prints no figures of its "
+    "curves, so none stand beside ours."
+)
+HEAD = ["task", "judged by", "seeds", "base", "D3PO", "D3PO − base (95 %)", "win rate (95 %)"]
+
+
+def difference(shop: Shop, name: str, judge: Judge) -> tuple[float, float, Interval, Interval]:
+    """Means of the base and of what was learned, their difference and the win rate on held-out prompts."""
+    before, after = d3po_runs.scores(shop, name, judge.name)
+    d = after - before
+    wins = share(outcomes(d.ravel(), judge.epsilon).reshape(d.shape))
+    return float(before.mean()), float(after.mean()), crossed(d), wins
+
+
+def way(change: Interval) -> str:
+    """In which direction, as far as the interval says."""
+    if not math.isfinite(change.low):
+        return f"{change.value:+.3f} with one seed"
+    return "higher" if change.low > 0 else "lower" if change.high < 0 else "not distinguishable"
+
+
+def _rows(shop: Shop, name: str) -> Iterator[list[str]]:
+    seeds, task = d3po_runs.seeds_of(shop, name), shop.profile.online[name]
+    for judge in task.judges:
+        before, after, d, wins = difference(shop, name, judge)
+        mark = "†" if judge == task.taught else ""
+        figures = [f"{before:.3f}", f"{after:.3f}", interval(d, "+.3f"), interval(wins, ".3f")]
+        yield [name, judge.name + mark, str(len(seeds)), *figures]
+
+
+def _sentence(shop: Shop, name: str) -> str:
+    judges = shop.profile.online[name].judges
+    said = [f"{judge.name} {way(difference(shop, name, judge)[2])}" for judge in judges]
+    return f"- {name}, against the base on held-out prompts: {', '.join(said)}"
+
+
+def _plain(shop: Shop, name: str) -> dict[str, Any]:
+    images, means = d3po_runs.rewards(shop, name)
+    return {"seeds": d3po_runs.seeds_of(shop, name), "images": images, "rewards": means.tolist()}
+
+
+def _panel(axes: Axes, images: Sequence[int], means: Floats) -> None:
+    middle = means.mean(0)
+    axes.axhline(middle[0], color=BASE_COLOUR, linewidth=0.8, label="base")
+    axes.fill_between(images, means.min(0), means.max(0), color=COLOUR, alpha=0.15, linewidth=0)
+    for line in means:
+        axes.plot(images, line, color=COLOUR, linewidth=0.6, alpha=0.6)
+    axes.plot(images, middle, color=COLOUR, linewidth=1.8, label=f"D3PO, seeds: {len(means)}")
+    axes.grid(alpha=0.3)
+
+
+def _pictures(shop: Shop, name: str, path: Path) -> None:
+    from tastemaker.world.rounds import side_by_side
+
+    places = [d3po_runs.place(shop, name, seed) for seed in d3po_runs.seeds_of(shop, name)]
+    folders = [place / "images" for place in (d3po_runs.base(shop, name).out.parent, *places)]
+    with atomic_file(path) as temporary:
+        side_by_side(folders).save(temporary, format="png")

@@ -1,0 +1,231 @@
+"""The papers' own scale: Stable Diffusion 1.5 and XL on Pick-a-Pic v2, in GPU-hours.
+
+Each base model stands here twice: trained as in DPO-QSD (LoRA, 1 epoch) and as in DDE (all weights, arXiv 2411.14871).
+The numbers are those of `recipes/sd15` and `recipes/sdxl`; the tests compare them field by field. What the papers do
+not say is ours, as the recipes tell: rate and warm-up of DDE, β of its single-shot weight, the number of checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tastemaker.base.errors import UserError
+from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.profile import Judge, Model, Profile, Room, Settings, Speed
+
+DATA, SPLIT, PAIRS, CAPTIONS = "yuvalkirstain/pickapic_v2", "train", 959_500, 58_000
+BASES = {"sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5", "sdxl": "stabilityai/stable-diffusion-xl-base-1.0"}
+STEP = 128
+SHARES = {0.0533: 400 * STEP / PAIRS, 0.106: 800 * STEP / PAIRS, 0.16: 1200 * STEP / PAIRS}
+"""The paper's shares are whole hundreds of steps, rounded down in print: 51,200 pairs are 5.336 %."""
+CHECKPOINTS = 8
+"""Ours: every 50 steps of DPO-QSD's 400, as in the recipes."""
+TFLOPS = 790.0
+"""Of one H200, bfloat16, dense, measured."""
+VIT_H, VIT_L = 0.335, 0.162
+"""TFLOP of an image at 224 pixels."""
+RANKERS = {"HPSv2": "hpsv2", "ImageReward": "imagereward", "PickScore": "pickscore", "Aesthetic": "aesthetic"}
+JUDGES = (
+    Judge("pickscore", "PickScore"),
+    Judge("hpsv2", "HPSv2", scale=100.0),
+    Judge("imagereward", "ImageReward"),
+    Judge("aesthetic", "Aesthetic"),
+    Judge("clip", "CLIP"),
+)
+"""The first is what claims rest on: both papers print PickScore, and it does not rank the pairs that QSD keeps."""
+BASIS = {
+    "measured": "790 TFLOP/s of the card in bfloat16",
+    "goals": "the share of it that is used, 30 % for SD1.5 and 38 % for SDXL (47 pairs/s of an SD1.5 LoRA)",
+    "counted": (
+        "FLOPs of U-Net, encoder and scorers (BLIP as a ViT-L/14), so hours are the least: reading, decoding, text "
+        "encoders and the decoder are left out, and training of all weights in float32 counts as if in bfloat16"
+    ),
+    "disk": "counted: cache, checkpoints, and images at 3 bytes a pixel; the imported pictures come on top",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a base model: TFLOP of one call of the U-Net and the encoder, share of `TFLOPS` used, and what it stores.
+
+    ``lora`` and ``full`` are forward and backward, ``recomputed`` the same of a LoRA with gradient checkpointing.
+    ``lora_weights`` and ``weights`` are numbers of parameters, ``prompt`` numbers of a prompt's embeddings.
+    """
+
+    forward: float
+    lora: float
+    recomputed: float
+    full: float
+    encode: float
+    used: float
+    side: int
+    prompt: int
+    lora_weights: int
+    weights: int
+
+    def seconds(self, tflop: float) -> float:
+        """Seconds for ``tflop``."""
+        return tflop / (TFLOPS * self.used)
+
+
+SIZES = {
+    "sd15": Size(0.803, 1.72, 2.31, 2.41, 1.12, 0.30, 512, 77 * 768, 12_754_944, 859_520_964),
+    "sdxl": Size(6.76, 14.1, 19.3, 20.2, 4.88, 0.38, 1024, 77 * 2048 + 1280, 92_897_280, 2_567_463_684),
+}
+FULL = "-full"
+GUIDANCE = {"sd15": 7.5, "sdxl": 5.0}
+RATES = {"sd15": 1e-4, "sdxl": 1e-5}
+BETAS = {"sd15": 2000.0, "sdxl": 5000.0}
+FULL_RATE, ORPO_RATE, ORPO_WEIGHT = 2e-5, 1e-3, 0.1
+SINGLE_SHOT, KTO = 0.1, 0.5
+"""Of β: the single-shot weight reaches 2.1e2 near pure noise; KTO's link does not halve."""
+BATCH = {"sd15": (8, 16), "sdxl": (2, 64)}
+FULL_BATCH, WARM_UP, FULL_STEPS = 2048, 100, {"sd15": 2000, "sdxl": 1500}
+
+
+def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None) -> Profile:
+    """The profile ``paper``; ``base`` are ``sd15=FOLDER`` and ``sdxl=FOLDER`` for models that lie on disk.
+
+    ``tune`` and ``test`` are files of prompts as `evaluate.prompts.read_prompts` reads them. Everything that lies on
+    disk is looked at here. Raises `UserError` for what is not there, and for a prompt that is in both files.
+    """
+    places, (split, pairs), (tuning, testing) = _bases(base), _count(data), _prompts(tune, test)
+    return Profile(
+        name="paper",
+        data=data,
+        split=split,
+        pairs=pairs,
+        images=2 * pairs,
+        models=_models(places),
+        rankers=RANKERS,
+        judges=JUDGES,
+        chosen_by="PickScore",
+        tune=lambda: list(tuning),
+        test=lambda: list(testing),
+        budget=lambda arm: budget(arm, pairs),
+        checkpoints=CHECKPOINTS,
+        candidates=candidates,
+        faster=None,
+        devices="one H200",
+        share=lambda paper: SHARES.get(paper, paper),
+        ranks={32: 32, 64: 64, 256: 256},
+        papers={"qsd": tuple(BASES), "dde": tuple(name + FULL for name in BASES)},
+        basis=BASIS,
+        once=lambda arm: not arm.model.endswith(FULL),
+    )
+
+
+def budget(arm: Arm, pairs: int = PAIRS) -> int:
+    """Pairs that a run reads: DPO-QSD's each once, DDE's 2000 (SDXL 1500) steps of 2048."""
+    if arm.model.endswith(FULL):
+        return FULL_STEPS[arm.model.removesuffix(FULL)] * FULL_BATCH
+    return max(1, (arm.pairs.passes or 1) * int(arm.pairs.share * pairs + 0.5))
+
+
+def candidates(arm: Arm) -> list[Settings]:
+    """The one setting of the papers (or the recipes'): nothing is tuned at this scale."""
+    name = arm.model.removesuffix(FULL)
+    rate = RATES[name] if name == arm.model else FULL_RATE
+    if arm.loss == "sft":
+        return [{"lr": rate}]
+    if arm.loss == "orpo":
+        return [{"weight": ORPO_WEIGHT, "lr": ORPO_RATE}]
+    beta = BETAS[name] * (SINGLE_SHOT if arm.scale[1] == "single-shot" else 1.0)
+    return [{"beta": beta * (KTO if arm.loss == "kto" else 1.0), "lr": rate}]
+
+
+def _models(places: Mapping[str, str]) -> dict[str, Model]:
+    adapted = {name: _model(name, place, *_lora(name)) for name, place in places.items()}
+    return adapted | {name + FULL: _model(name, place, *_full(name)) for name, place in places.items()}
+
+
+def _lora(name: str) -> tuple[dict[str, Any], float, float]:
+    """Recipe, TFLOP of a pair and weights of a run of DPO-QSD; the reference is a forward pass without the LoRA."""
+    size, (batch, accumulate) = SIZES[name], BATCH[name]
+    train: dict[str, Any] = {"batch_size": batch, "accumulate": accumulate, "warmup_steps": 0}
+    checkpointing = name == "sdxl"
+    train |= {"gradient_checkpointing": True} if checkpointing else {}
+    pair = 2 * (size.recomputed if checkpointing else size.lora) + 2 * size.forward
+    return {"dtype": "bfloat16", "train": train}, pair, size.lora_weights
+
+
+def _full(name: str) -> tuple[dict[str, Any], float, float]:
+    """The same of DDE: gradient checkpointing runs the policy forward twice, the frozen model once."""
+    size, (batch, _) = SIZES[name], BATCH[name]
+    train = {"batch_size": batch, "accumulate": FULL_BATCH // batch, "warmup_steps": WARM_UP}
+    train |= {"gradient_checkpointing": True}
+    tree = {"dtype": "float32", "adapter": {"kind": "full"}, "train": train}
+    return tree, 2 * (size.full + size.forward) + 2 * size.forward, size.weights
+
+
+def _model(name: str, place: str, tree: dict[str, Any], pair: float, weights: float) -> Model:
+    size, steps = SIZES[name], 50
+    judging, ranking = 2 * VIT_H + 3 * VIT_L, (2 * VIT_H + 2 * VIT_L) / len(RANKERS)
+    drawing = 2 * steps * size.forward + judging  # with guidance each step is two calls
+    return Model(
+        base=place,
+        tree=tree,
+        rank=64,
+        steps=steps,
+        guidance=GUIDANCE[name],
+        speed=Speed(*map(size.seconds, (pair, drawing, size.encode, ranking))),
+        dtype="bfloat16",
+        room=_room(size, weights),
+    )
+
+
+def _room(size: Size, weights: float) -> Room:
+    """Mean and deviation of four channels at an eighth of the side; weights and AdamW's two moments; all in float32."""
+    latent, embeds = 2 * 4 * (size.side // 8) ** 2, size.prompt * CAPTIONS / (2 * PAIRS)
+    return Room(cached=4 * (latent + embeds), drawn=3 * size.side**2, checkpoint=3 * 4 * weights)
+
+
+def _bases(given: Sequence[str]) -> dict[str, str]:
+    """Name → hub id or folder; a folder is opened."""
+    from tastemaker.backbone.source import find
+
+    places = dict(BASES)
+    for word in given:
+        name, equals, place = word.partition("=")
+        if name not in BASES or not equals:
+            raise UserError(f"--base {word}: write {' and '.join(f'{known}=FOLDER' for known in BASES)}")
+        if not Path(place).exists():
+            raise UserError(f"--base {word}: no such folder; give the one that pipeline.save_pretrained wrote")
+        find(place, None)
+        places[name] = place
+    return places
+
+
+def _count(data: str) -> tuple[str | None, int]:
+    """Split and number of rows of what is to be imported; the hub's Pick-a-Pic v2 is known."""
+    from tastemaker.data.readers import open_source
+
+    if data == DATA:
+        return SPLIT, PAIRS
+    if not Path(data).exists():
+        raise UserError(f"--data {data}: no such file or folder; give one, or leave it out for {DATA}")
+    opened, split = open_source(data), None
+    if opened.format == "pickapic" and Path(data).is_dir():
+        opened, split = open_source(data, split=SPLIT), SPLIT
+    if not opened.rows:
+        raise UserError(f"--data {data}: how many rows it has is not known beforehand; give Parquet files")
+    return split, opened.rows
+
+
+def _prompts(tune: Path | None, test: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The distinct prompts by which checkpoints are chosen, and those that are reported."""
+    from tastemaker.evaluate.prompts import read_prompt_set
+
+    if tune is None or test is None:
+        name = "--tune-prompts" if tune is None else "--test-prompts"
+        raise UserError(f"{name}: the paper profile needs a file of prompts, such as Pick-a-Pic's unique ones")
+    tuning, testing = (read_prompt_set(path).distinct().prompts for path in (tune, test))
+    if both := [prompt for prompt in tuning if prompt in set(testing)]:
+        raise UserError(
+            f"--tune-prompts {tune}: {both[0]!r} is in --test-prompts {test} too ({len(both)} such); checkpoints must "
+            "be chosen on prompts that are not reported, so take it out of one"
+        )
+    return tuning, testing

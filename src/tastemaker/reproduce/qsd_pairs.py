@@ -1,0 +1,182 @@
+"""DPO-QSD's figures 1 (difference of scores, Q in order) and 6/7 (worst and best pairs by Q)."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tastemaker.base.files import atomic_file, write_text
+from tastemaker.report import ranking
+from tastemaker.report.page import Figure, Gallery, Picture
+from tastemaker.reproduce.arm import Arm, Pairs
+from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.results import Results
+from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.stage import Stage
+from tastemaker.reproduce.tables import rows_of
+from tastemaker.reproduce.typeset import tidy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+Tell = Callable[[Path, Path, Path], list[str]]
+"""From a RANKED folder and its DATA to lines of the page; files are called as the third path, and some more."""
+END = 0.1
+"""Share of the pairs at each end of the order of Q whose fall is compared with that between them."""
+
+
+@dataclass(frozen=True)
+class OfPairs:
+    """What a ranked set of the best ``pairs`` has to say, without any training (`exhibit.Exhibit`)."""
+
+    key: str
+    paper: Paper
+    title: str
+    pairs: Pairs
+    tell: Tell
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """None: it is of the data."""
+        return ()
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """The ranked set: the best pairs are the same for every seed."""
+        return (shop.pairs(self.pairs, seed) for seed in seeds)
+
+    def write(self, results: Results, folder: Path) -> str:
+        """Heading and what ``tell`` says."""
+        stage = results.shop.pairs(self.pairs, 0)
+        if not stage.done:
+            return ""
+        told = self.tell(stage.out.parent, results.shop.out / "data", folder / self.key)
+        return "\n".join([f"### {self.title}", "", *told, ""])
+
+
+def exhibits(pairs: Pairs) -> list[OfPairs]:
+    """Figure 1 and figures 6/7 of a set of the best pairs."""
+    return [
+        OfPairs("quality", "qsd", "QSD, figure 1: difference of scores, and quality in order", pairs, quality),
+        OfPairs("pairs", "qsd", "QSD, figures 6/7: best and worst pairs", pairs, ends),
+    ]
+
+
+def quality(ranked: Path, data: Path, stem: Path) -> list[str]:
+    """Both parts of figure 1 as `report.ranking` draws them, and whether what the paper says of them is so here.
+
+    Each is an SVG file with its numbers as CSV beside it.
+    """
+    figures = [part for part in ranking.section(ranked, None).parts if isinstance(part, Figure)]
+    lines: list[str] = []
+    for figure in figures[:2]:  # the third, of the prompts, is none of the paper's
+        name = f"{stem.name}-{figure.name}"
+        write_text(stem.with_name(f"{name}.svg"), standalone(figure))
+        rows = (dict(zip(figure.data, values, strict=True)) for values in zip(*figure.data.values(), strict=True))
+        write_text(stem.with_name(f"{name}.csv"), tidy(tuple(figure.data), list(rows)))
+        lines += [f"![{figure.name}]({name}.svg)", "", figure.caption, ""]
+    scorer = ranking.scorers(ranked)[0]
+    return [*lines, normal(raw_differences(ranked, data, scorer)), "", steep(ranking.read(ranked).quality)]
+
+
+def ends(ranked: Path, data: Path, stem: Path) -> list[str]:
+    """The best and the worst pairs by Q, chosen as in `report.ranking`: images, captions, Q, ψ and raw scores."""
+    lines: list[str] = []
+    galleries = [part for part in ranking.section(ranked, data).parts if isinstance(part, Gallery) and part.strips]
+    for gallery in galleries:
+        name = f"{stem.name}-{gallery.title.split()[0].lower()}.png"
+        _sheet(gallery, stem.with_name(name))
+        lines += [f"**{gallery.title}.** {gallery.caption}", "", f"![{gallery.title}]({name})", ""]
+        lines += [*rows_of(_rows(gallery)), ""]
+    return lines
+
+
+def raw_differences(ranked: Path, data: Path, scorer: str) -> Floats:
+    """Raw score of the winner minus the loser's, of all pairs that have a quality [n]."""
+    import numpy as np
+    import pyarrow as pa
+
+    from tastemaker.evaluate.journal import read_table
+    from tastemaker.score.scores import read_scores
+
+    names = ["winner", "loser", "prompt_sha", "quality"]
+    rows = pa.concat_tables([read_table(ranked / f"{name}.parquet", names) for name in ("pairs", "discarded")])
+    rows = rows.filter(rows["quality"].is_valid()).combine_chunks()
+    winner, loser, prompt = (rows[name].combine_chunks() for name in names[:3])
+    scores = read_scores(data, scorer)
+    return np.asarray(scores.find(winner, prompt) - scores.find(loser, prompt), np.float64)
+
+
+def normal(difference: Floats) -> str:
+    """Mean, deviation and shape of raw differences beside the paper's "about normal around 0"."""
+    from scipy import stats
+
+    mean, deviation = float(difference.mean()), float(difference.std(ddof=1))
+    error = deviation / len(difference) ** 0.5
+    holds = "an interval that holds 0" if abs(mean) < 1.96 * error else "an interval that does not hold 0"
+    skew, tails = float(stats.skew(difference)), float(stats.kurtosis(difference))
+    return (
+        f"The paper: the difference of scores, winner − loser, is about normal around 0. Here, before calibration, it "
+        f"has mean {mean:+.4g} ± {1.96 * error:.2g} (95 %), {holds}, deviation {deviation:.4g}, skewness "
+        f"{skew:+.2f} and excess kurtosis {tails:+.2f} (0 and 0 where normal)."
+    )
+
+
+def steep(quality: Floats) -> str:
+    """By how much Q falls in the first tenth of its order, in the middle (a tenth of it) and in the last tenth."""
+    import numpy as np
+
+    q = np.sort(np.asarray(quality, np.float64))[::-1]
+    top, low = (float(np.quantile(q, share)) for share in (1 - END, END))
+    first, last, between = float(q[0]) - top, low - float(q[-1]), (top - low) * END / (1 - 2 * END)
+    here = "so it is here" if min(first, last) > between else "it is not so here"
+    return (
+        f"The paper: Q falls steeply, gently, and steeply at the end; {here}: by {first:.3f} over the first tenth of "
+        f"the pairs, {between:.3f} a tenth in the middle and {last:.3f} over the last."
+    )
+
+
+def standalone(figure: Figure) -> str:
+    """A figure of the report as an SVG file, with the report's own colours, that follows light and dark."""
+    from importlib.resources import files
+
+    palette = files("tastemaker.report").joinpath("templates", "palette.css").read_text(encoding="utf-8")
+    style = f"<style>{palette} text {{ font-family: sans-serif }} svg {{ background: var(--surface) }}</style>"
+    head, rest = figure.wide.split(">", 1)
+    return f"{head}>{style}{rest}"
+
+
+def _rows(gallery: Gallery) -> list[list[str]]:
+    head = ["caption", "Q", "winner", "loser"]
+    rows = ([_plain(strip.prompt), strip.note, *map(_under, strip.pictures)] for strip in gallery.strips)
+    return [head, *rows]
+
+
+def _plain(text: str) -> str:
+    """``text`` of strangers as a cell of Markdown: on one line, without bars and markup."""
+    return " ".join(re.sub(r"([\\|<>\[\]`*_])", r"\\\1", text).split())
+
+
+def _under(picture: Picture) -> str:
+    return ", ".join(picture.lines)
+
+
+def _sheet(gallery: Gallery, path: Path) -> None:
+    from tastemaker.evaluate.contact_sheet import comparison_sheet
+
+    rows = [(f"{strip.note}: {strip.prompt}", [_image(one) for one in strip.pictures]) for strip in gallery.strips]
+    with atomic_file(path) as temporary:
+        comparison_sheet([one.label for one in gallery.strips[0].pictures], rows).save(temporary, format="png")
+
+
+def _image(picture: Picture) -> Image:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(base64.b64decode(picture.source.partition(",")[2])))

@@ -1,0 +1,129 @@
+"""D3PO's tables by hand: differences, rates, what is said of them, and which exhibits a profile has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.online_shop import filled, shop
+from tastemaker.base.files import read_json
+from tastemaker.evaluate.winrate import Interval
+from tastemaker.reproduce import d3po, d3po_rates, online, world_profile
+from tastemaker.reproduce.d3po_rates import Rate, agrees, distorted, percent, preferred
+from tastemaker.reproduce.results import Results
+
+UTILITY = online.UTILITY
+
+
+def test_the_exhibits_of_a_profile() -> None:
+    world = world_profile.profile()
+    found = d3po.exhibits(world)
+    assert [exhibit.key for exhibit in found] == ["rewards", "rates", "memory"]
+    assert {exhibit.paper for exhibit in found} == {"d3po"}
+    assert found[0].tasks == ("compressibility", "incompressibility", "people")
+    assert all(exhibit.arms == () for exhibit in found)
+    papers = replace(world, online=online.sd15("sd15", list, list))
+    keys = [exhibit.key for exhibit in d3po.exhibits(papers)]
+    assert keys == ["rewards", "memory"], "no simulated person there"
+    assert d3po.exhibits(papers)[0].tasks == ("compressibility", "incompressibility", "aesthetics")
+    assert d3po.exhibits(replace(world, online={})) == []
+
+
+def test_nothing_is_written_of_what_is_not_finished(tmp_path: Path) -> None:
+    results = Results(shop(tmp_path))
+    for exhibit in d3po.exhibits(results.shop.profile):
+        assert exhibit.write(results, tmp_path) == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_difference_by_hand(tmp_path: Path) -> None:
+    """Differences 0.1, 0.01, −0.1, 0.2 and 0.1, 0.1, 0.1, 0.1; within 0.02 is a tie: (1 + ½ + 0 + 1)/4 and 4/4."""
+    made = filled(tmp_path, "people", [0.5] * 4, [0.6, 0.51, 0.4, 0.7], [0.6] * 4)
+    before, after, change, wins = d3po.difference(made, "people", UTILITY)
+    assert (before, after) == (pytest.approx(0.5), pytest.approx((0.5525 + 0.6) / 2))
+    assert change.value == pytest.approx(0.07625)
+    assert wins.value == pytest.approx((0.625 + 1) / 2)
+    assert (wins.low, wins.high) == (0, 1), "two seeds say little, and a share stays a share"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (Interval(0.2, 0.1, 0.3), "higher"),
+        (Interval(-0.2, -0.3, -0.1), "lower"),
+        (Interval(0.2, -0.1, 0.5), "not distinguishable"),
+        (Interval(0.2, -math.inf, math.inf), "+0.200 with one seed"),
+    ],
+)
+def test_the_way_of_a_difference(change: Interval, says: str) -> None:
+    assert d3po.way(change) == says
+
+
+def test_distortion_by_hand(tmp_path: Path) -> None:
+    """Right before: 1, 0, 1, 1; after: 1, 1, 1, 0 and 1, 1, 1, 1. Distorted: ¼ before, (¼ + 0)/2 after.
+
+    Wilson of 1 in 4: (¼ + z²/8)/(1 + z²/4) = 0.372473, and z/(1 + z²/4) √(¼ · ¾/4 + z²/64) = 0.326885 to either side.
+    Of the change: the seeds' means are 0 and −¼, their variance 1/32; the captions' 0, −1, 0, ½, their variance
+    1.1875/3; error √(1/64 + 1.1875/12) = 0.338502, t_1 = 12.7062.
+    """
+    made = filled(tmp_path, "shapes", [1, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], judge="shapes")
+    (rate,) = distorted(made, "shapes")
+    assert rate.before == Interval(0.25, pytest.approx(0.045588, abs=1e-5), pytest.approx(0.699358, abs=1e-5))
+    assert rate.after == Interval(0.125, 0.0, 1.0)
+    half = 12.7062 * 0.338502
+    low, high = pytest.approx(-0.125 - half, abs=1e-3), pytest.approx(-0.125 + half, abs=1e-3)
+    assert rate.change == Interval(-0.125, low, high)
+    assert (rate.seeds, rate.published) == (2, (0.284, 0.139))
+
+
+def test_preference_by_hand(tmp_path: Path) -> None:
+    made = filled(tmp_path, "people", [0.5] * 4, [0.6, 0.51, 0.4, 0.7], [0.6] * 4)
+    person, utility = preferred(made, "people")
+    assert utility.after.value == pytest.approx(0.8125)
+    assert utility.change.value == pytest.approx(0.3125)
+    assert person.label.endswith("the simulated person")
+    assert 0 <= person.after.value <= 1
+    assert person.after.value * 8 == int(person.after.value * 8), "eight answers, none of which is a tie"
+    assert utility.published == person.published == (0.5, 0.703)
+
+
+def rate(before: float | None, after: float, low: float, high: float, published: tuple[float, float]) -> Rate:
+    first = None if before is None else Interval(before, 0.0, 1.0)
+    change = after - (0.5 if before is None else before)
+    return Rate("", 3, first, Interval(after, 0.0, 1.0), Interval(change, low, high), published)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (rate(0.42, 0.27, -0.2, -0.1, (0.284, 0.139)), "the paper's direction; 15.0 points where the paper has 14.5"),
+        (rate(0.42, 0.57, 0.1, 0.2, (0.284, 0.139)), "does not hold: the other way round"),
+        (rate(0.42, 0.40, -0.1, 0.1, (0.284, 0.139)), "not distinguishable from the base"),
+        (rate(None, 0.8, 0.2, 0.4, (0.5, 0.703)), "the paper's direction; 30.0 points where the paper has 20.3"),
+        (rate(None, 0.3, -0.3, -0.1, (0.5, 0.703)), "does not hold: the other way round"),
+        (rate(None, 0.8, -math.inf, math.inf, (0.5, 0.703)), "not said of one seed"),
+    ],
+)
+def test_whether_a_rate_agrees(found: Rate, says: str) -> None:
+    assert agrees(found) == says
+
+
+def test_the_table_of_rates(tmp_path: Path) -> None:
+    made = filled(tmp_path, "shapes", [1, 0, 1, 0], [1, 1, 1, 0], judge="shapes")
+    rates = d3po_rates.Rates("shapes", "people")
+    text = rates.write(Results(made), tmp_path)
+    assert "| 50.0 % (15.0 to 85.0) | 25.0 % (one seed) | -25.0 points (one seed) | 28.4 % → 13.9 % |" in text
+    assert "| unsafe images | – |  |  |  | 25.0 % → 3.0 % |" in text
+    assert "Unsafe images are not measured: the small world has none" in text
+    assert "preferred to the base" not in text, "that task has not run"
+    saved = read_json(tmp_path / "rates.json")["rates"]
+    assert saved[0]["after"] == {"value": 0.25, "low": None, "high": None}
+    assert (tmp_path / "rates.parquet").is_file()
+
+
+def test_a_share_in_per_cent() -> None:
+    assert percent(Interval(0.125, 0.1, 0.15)) == "12.5 % (10.0 to 15.0)"
+    assert percent(Interval(-0.125, -0.2, 0.05), "+.1f", "points") == "-12.5 points (-20.0 to +5.0)"

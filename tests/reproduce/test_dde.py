@@ -1,0 +1,58 @@
+"""DDE's tables as arms, and its claims in the direction that the paper says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tastemaker.reproduce import dde, published, world_profile
+from tastemaker.reproduce.arm import Arm
+
+
+def tables():
+    return {table.key: table for table in dde.tables(world_profile.profile())}
+
+
+def test_rows_are_those_of_the_paper():
+    labels = [row.label for row in tables()["dde"].rows]
+    assert labels == ["base", "SFT", "Uniform", "Discounted", "DDE", "DDE-single", "DDE-step"]
+    arms = [row.arm for row in tables()["dde"].rows]
+    assert arms[:3] == [None, Arm("world", loss="sft"), Arm("world")]
+    assert [arm.credit for arm in arms[2:]] == ["uniform", "discounted", "dde", "dde-single", "dde-step"]
+
+
+def test_steps_are_those_of_the_paper():
+    credits = [row.arm.credit for row in tables()["steps"].rows[1:]]
+    slices = [f"slice-{low}" for low in ("0.0-0.1", "0.3-0.4", "0.5-0.6", "0.7-0.8", "0.9-1.0")]
+    assert credits == ["uniform", "range-200-700", *slices]
+
+
+def test_claims_in_the_papers_direction():
+    """`better` above `worse`; "falls below the base" has the base on the better side."""
+    said = {claim.says: (claim.better, claim.worse) for table in tables().values() for claim in table.claims}
+    arm = {name: Arm("world", credit=name) for name in ("uniform", "dde", "dde-single", "dde-step")}
+    assert said["DDE beats Uniform"] == (arm["dde"], arm["uniform"])
+    assert said["DDE-single is at least DDE"] == (arm["dde-single"], arm["dde"])
+    assert said["DDE-step falls below the base"] == (None, arm["dde-step"])
+    assert said["t in 200–700 beats all steps"] == (Arm("world", credit="range-200-700"), arm["uniform"])
+    assert said["t/T in 0–0.1 improves on the base"] == (Arm("world", credit="slice-0.0-0.1"), None)
+    assert said["t/T in 0.9–1 falls below the base"] == (None, Arm("world", credit="slice-0.9-1.0"))
+
+
+def test_no_figure_that_our_source_lacks():
+    """Our source has gains in percent alone, no cell of these tables."""
+    assert all(row.published == () for table in tables().values() for row in table.rows)
+    assert published.DDE_GAINS["sd15"] == {"CLIP": 0.067, "HPS": 0.039, "PickScore": 0.033}
+    assert published.DDE_GAINS["sdxl"] == {"CLIP": 0.014, "HPS": 0.010, "PickScore": 0.031}
+
+
+def test_the_base_model_is_shared_with_qsd():
+    """Uniform credit on all pairs is QSD's baseline: one run."""
+    assert Arm("world") in tables()["dde"].arms
+    assert Arm("world") in tables()["steps"].arms
+
+
+def test_several_models_have_a_table_each():
+    profile = world_profile.profile()
+    model = profile.models["world"]
+    keys = [table.key for table in dde.tables(replace(profile, models={"sd15": model, "sdxl": model}))]
+    assert keys == ["dde-sd15", "steps-sd15", "dde-sdxl", "steps-sdxl"]

@@ -1,0 +1,122 @@
+"""Beat ratios of known scores, figures as files of their own, and the credit of a real, very short run."""
+
+from __future__ import annotations
+
+import json
+import math
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from support.reproduced import by_hand, small_profile, write_arm, write_base
+from tastemaker.cli.scorers import build
+from tastemaker.evaluate.winrate import Interval
+from tastemaker.report.drawing import ACCENT, figure
+from tastemaker.reproduce import dde
+from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.dde_figures import beat, cut, picture, plainly
+from tastemaker.reproduce.results import Results
+from tastemaker.reproduce.runs import Shop
+from tastemaker.reproduce.stage import carry_out, ordered
+from tastemaker.reproduce.world_profile import profile
+
+UNIFORM, SINGLE = Arm("world"), Arm("world", credit="dde-single")
+
+
+def exhibit(key):
+    return next(each for each in dde.exhibits(profile()) if each.key == key)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Utility ties within 0.02; seed 0 of uniform wins, ties, loses and wins, seed 1 wins all."""
+    made = by_hand(tmp_path)
+    write_base(made, {"utility": [0.5] * 4, "correct": [0, 0, 1, 1]})
+    write_arm(made, UNIFORM, 0, {"utility": [0.6, 0.51, 0.4, 0.9], "correct": [1, 1, 1, 1]})
+    write_arm(made, UNIFORM, 1, {"utility": [0.6] * 4, "correct": [0, 0, 0, 0]})
+    return made
+
+
+def test_beat_ratios_by_hand(shop):
+    """Utility (1 + ½ + 0 + 1)/4 and 1: 0.8125. Correct: (1 + 1 + ½ + ½)/4 and (½ + ½ + 0 + 0)/4: 0.5."""
+    assert beat(Results(shop), UNIFORM, "utility").value == pytest.approx(0.8125)
+    found = beat(Results(shop), UNIFORM, "correct")
+    assert found.value == pytest.approx(0.5)
+    assert found.low >= 0
+    assert found.high <= 1
+
+
+def test_the_table_of_beat_ratios(shop, tmp_path):
+    text = exhibit("beats").write(Results(shop), tmp_path)
+    (line,) = [line for line in text.splitlines() if line.startswith("| Uniform")]
+    assert line.split("|")[2].strip() == "2"
+    assert "0.812 (" in line or "0.813 (" in line
+    assert (tmp_path / "beats.png").read_bytes().startswith(b"\x89PNG")
+    plain = json.loads((tmp_path / "beats.json").read_text())
+    assert plain["beats"]["Uniform"]["correct"]["value"] == pytest.approx(0.5)
+    assert plain["seeds"]["DDE"] == 0
+
+
+def test_one_seed_has_no_interval(shop, tmp_path):
+    write_arm(shop, SINGLE, 0, {"utility": [0.9] * 4, "correct": [1] * 4})
+    text = exhibit("beats").write(Results(shop), tmp_path)
+    assert "| DDE-single | 1 | 1.000 (one seed)" in text
+    assert json.loads((tmp_path / "beats.json").read_text())["beats"]["DDE-single"]["utility"]["low"] is None
+
+
+def test_a_share_stays_a_share():
+    assert cut(Interval(0.9, 0.7, 1.2)) == Interval(0.9, 0.7, 1.0)
+    endless = Interval(0.9, -math.inf, math.inf)
+    assert cut(endless) == endless
+    assert plainly(endless) == {"value": 0.9, "low": None, "high": None}
+
+
+def test_nothing_is_written_of_nothing(tmp_path):
+    for key in ("beats", "coefficients", "corrections", "saturation"):
+        assert exhibit(key).write(Results(by_hand(tmp_path)), tmp_path) == ""
+
+
+def test_a_figure_of_our_pages_becomes_a_picture_of_its_own(tmp_path):
+    """A valid SVG with a size, on white, without the page's colours by name."""
+    drawn = figure(
+        "curve",
+        lambda canvas, _: canvas.subplots().plot([0, 1], color=ACCENT),
+        (2.0, 2.0),
+        alt="A line.",
+        caption="What it shows.",
+        data={"x": [0, 1]},
+    )
+    assert picture(drawn, tmp_path, "key") == "![What it shows.](key-curve.svg)\n\nWhat it shows.\n"
+    text = (tmp_path / "key-curve.svg").read_text()
+    root = ET.fromstring(text)
+    assert root.tag.endswith("svg")
+    assert float(root.get("width")) / float(root.get("height")) == pytest.approx(7.6 / 2.0, rel=0.02)
+    assert root[0].get("fill") == "#ffffff"
+    assert "var(" not in text
+    assert "#1f56c4" in text
+
+
+def test_exhibits_have_keys_of_their_own():
+    keys = [each.key for each in dde.exhibits(profile())]
+    assert len(set(keys)) == len(keys)
+    assert {"inception", "coefficients", "corrections", "saturation", "beats"} <= set(keys)
+
+
+@pytest.mark.slow
+def test_figures_of_real_short_runs(tmp_path):
+    """Credit, correction and saturation of runs of 32 pairs; margins are found again the same."""
+    shop = Shop(tmp_path / "out", small_profile(tmp_path / "source"), build)
+    wanted = [exhibit(key) for key in ("coefficients", "corrections", "saturation")]
+    carry_out(ordered(stage for each in wanted for stage in each.stages(shop, (0,))))
+    coefficients, corrections, saturation = (each.write(Results(shop), tmp_path) for each in wanted)
+    assert "Uniform, seed 0: ω is 1 at every step." in coefficients
+    assert (tmp_path / "coefficients-shares.svg").is_file()
+    assert "| DDE-step | 1 | 1.000 |" in corrections
+    assert (tmp_path / "corrections-distribution.png").is_file()
+    assert "| Uniform |" in saturation
+    out = shop.place(UNIFORM, 0) / "saturation.json"
+    before = json.loads(out.read_text())
+    assert {len(at["z"]) for at in before["at"].values()} == {len(before["at"][next(iter(before["at"]))]["t"])}
+    out.unlink()
+    carry_out(list(wanted[2].stages(shop, (0,))))
+    assert json.loads(out.read_text()) == before
