@@ -55,7 +55,8 @@ class Shop:
 
     def cache(self, model: str) -> Stage:
         """Latents of all pairs."""
-        profile, folder = self.profile, self.out / "cache" / model
+        profile, model = self.profile, self.profile.first_like(model)
+        folder = self.out / "cache" / model
         everything, base = self.pairs(Pairs(), 0), profile.models[model]
 
         def encode() -> None:
@@ -126,6 +127,7 @@ class Shop:
 
     def base(self, model: str) -> Stage:
         """The base model's images of the test prompts."""
+        model = self.profile.first_like(model)
         place = self.out / "runs" / f"{model}-{BASE}"
         seconds = len(self.profile.test()) * self.profile.models[model].speed.draw
         return Stage(
@@ -159,7 +161,7 @@ class Shop:
         tree.setdefault("adapter", {"kind": "lora", "rank": arm.rank or model.rank})  # else it is all weights
         tree["data"] = {
             "pairs": str(folder),
-            "cache": str(self.out / "cache" / arm.model),
+            "cache": str(self.cache(arm.model).out.parent),
             "order": "sorted" if arm.pairs.kind == "best" else "random",
             "epochs": math.ceil(budget / pairs),
             "max_pairs": budget,
@@ -177,11 +179,19 @@ class Shop:
 
         base = self.profile.models[model]
         more: dict[str, Any] = {"steps": base.steps, "guidance": base.guidance, "batch_size": base.draw_batch}
-        generate(base.base, list(prompts), images, adapter=adapter, dtype=base.dtype, **more)
+        whole = adapter if base.tree.get("adapter", {}).get("kind") == "full" else None  # a checkpoint of all weights
+        generate(
+            whole or base.base,
+            list(prompts),
+            images,
+            adapter=None if whole else adapter,
+            dtype=base.dtype,
+            **more,
+        )
         found: dict[str, list[float]] = {judge.name: [] for judge in self.profile.judges}
         for texts, pictures in generated.batches(images, 0, 256):
             for judge in self.profile.judges:
-                found[judge.name] += score_batch(self.build(judge.spec), texts, pictures).tolist()
+                found[judge.name] += (judge.scale * score_batch(self.build(judge.spec), texts, pictures)).tolist()
         write_json(to, found)
 
     def _import(self, folder: Path, names: Sequence[str]) -> None:
