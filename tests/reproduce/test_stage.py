@@ -108,7 +108,6 @@ def test_exhibits_of_one_arm_share_its_stages(tmp_path):
     assert sum(name.startswith("tune") for name in names(found)) == 1
 
 
-@pytest.mark.xfail(reason="`ordered` goes level by level, and takes the targets from the last to the first")
 def test_one_target_is_whole_before_the_next_begins(works):
     """`Exhibit.stages` asks for seed by seed: a run that is stopped has some seeds scored, not all of them trained."""
     data = works("data")

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tastemaker.base.errors import UserError
@@ -60,24 +59,22 @@ class Cost:
 
 
 def ordered(targets: Iterable[Stage]) -> list[Stage]:
-    """``targets`` and all they need, each once, what is needed first; a finished stage needs nothing any more."""
+    """``targets`` and all they need, each once, what is needed first; a finished stage needs nothing any more.
+
+    A target is whole before what only the next one needs begins, so that a stopped run has something to show.
+    """
     found: dict[str, Stage] = {}
-    graph: dict[str, list[str]] = {}
-    for stage in _reach(targets):
-        found.setdefault(stage.name, stage)
-        graph.setdefault(stage.name, [] if stage.done else [need.name for need in stage.needs])
-    return [found[name] for name in TopologicalSorter(graph).static_order()]
+    for target in targets:
+        _add(target, found)
+    return list(found.values())
 
 
-def _reach(targets: Iterable[Stage]) -> Iterator[Stage]:
-    seen: set[str] = set()
-    waiting = list(targets)
-    while waiting:
-        stage = waiting.pop()
-        if stage.name not in seen:
-            seen.add(stage.name)
-            waiting += [] if stage.done else stage.needs
-            yield stage
+def _add(stage: Stage, found: dict[str, Stage]) -> None:
+    if stage.name in found:
+        return
+    for need in () if stage.done else stage.needs:
+        _add(need, found)
+    found[stage.name] = stage
 
 
 def carry_out(stages: Sequence[Stage], pause: float = PAUSE) -> int:
