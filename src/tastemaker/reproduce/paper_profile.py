@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.base.errors import UserError
+from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Judge, Model, Profile, Room, Settings, Speed
 
@@ -115,6 +116,7 @@ def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None
         papers={"qsd": tuple(BASES), "dde": tuple(name + FULL for name in BASES)},
         basis=BASIS,
         once=lambda arm: not arm.model.endswith(FULL),
+        online=online.sd15(places["sd15"], lambda: tuning, lambda: testing),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import write_text
-from tastemaker.reproduce import dde, grid, ledger, qsd
+from tastemaker.reproduce import d3po, dde, grid, ledger, qsd
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit
 from tastemaker.reproduce.profile import Profile, Room
@@ -23,7 +23,8 @@ HOUR, GIGABYTE = 3600, 1e9
 def exhibits(profile: Profile) -> list[Exhibit]:
     """Everything that can be reproduced in ``profile``."""
     first = next(iter(profile.models))
-    return [*qsd.exhibits(profile.of("qsd")), *dde.exhibits(profile.of("dde")), grid.grid(profile, first)]
+    papers = [*qsd.exhibits(profile.of("qsd")), *dde.exhibits(profile.of("dde")), *d3po.exhibits(profile)]
+    return [*papers, grid.grid(profile, first)]
 
 
 def chosen(known: Sequence[Exhibit], only: Sequence[str]) -> list[Exhibit]:
