@@ -64,11 +64,11 @@ def test_budgets(arm, pairs):
 def test_candidates_by_hand():
     """The strength is a field of the link; what has none is tried at three rates."""
     rate = world_profile.RATE
-    assert PROFILE.candidates(Arm("world")) == [{"beta": beta, "lr": rate} for beta in (100, 300, 1000)]
-    assert PROFILE.candidates(Arm("world", loss="kto")) == [{"beta": beta, "lr": rate} for beta in (50, 150, 500)]
+    assert PROFILE.candidates(Arm("world")) == [{"beta": beta, "lr": rate} for beta in (30, 100, 300)]
+    assert PROFILE.candidates(Arm("world", loss="kto")) == [{"beta": beta, "lr": rate} for beta in (15, 50, 150)]
     assert PROFILE.candidates(Arm("world", loss="orpo")) == [{"weight": weight, "lr": rate} for weight in (0.1, 0.3, 1)]
     assert PROFILE.candidates(Arm("world", loss="sft")) == [{"lr": lr} for lr in (3e-5, 1e-4, 3e-4)]
-    assert PROFILE.candidates(Arm("world", credit="dde"))[0] == {"beta": 10, "lr": rate}
+    assert PROFILE.candidates(Arm("world", credit="dde"))[0] == {"beta": 3, "lr": rate}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
