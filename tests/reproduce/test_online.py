@@ -12,8 +12,10 @@ from tastemaker.cli.scorers import build
 from tastemaker.reproduce import online, world_profile
 from tastemaker.reproduce.d3po_runs import recipe
 from tastemaker.reproduce.runs import Shop
+from tastemaker.rollout.feedback import Simulated
 from tastemaker.train.recipe import D3po, read_recipe
-from tastemaker.world import captions, rounds
+from tastemaker.world import captions, tasks
+from tastemaker.world.assets import D3PO
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {"sample_every", "sample_steps", "sample_prompts", "guidance"}
@@ -25,8 +27,8 @@ def sd15() -> dict[str, online.OnlineTask]:
     return online.sd15(base, lambda: ["a fox", "a hen"], lambda: ["an owl"])
 
 
-def shop(tasks: dict[str, online.OnlineTask], out: Path = Path("out")) -> Shop:
-    return Shop(out, replace(world_profile.profile(), online=tasks), build)
+def shop(known: dict[str, online.OnlineTask], out: Path = Path("out")) -> Shop:
+    return Shop(out, replace(world_profile.profile(), online=known), build)
 
 
 def settings(found: D3po) -> dict[str, Any]:
@@ -47,17 +49,26 @@ def test_aesthetics_differs_from_compressibility_by_its_scorer_alone() -> None:
     assert settings(found) | {"feedback": None} == settings(other) | {"feedback": None}
 
 
-@pytest.mark.parametrize("name", rounds.TASKS)
-def test_the_world_is_trained_as_by_world_rounds(name: str) -> None:
-    ours = recipe(shop(online.world()), name, 3)
-    assert settings(ours) == settings(rounds.recipe(Path("out"), name, 3, rounds.Size()))
-    assert ours.train.seed == 3
+def test_the_judge_of_each_task_of_the_world() -> None:
+    recipes = {name: recipe(shop(online.world()), name, 3) for name in tasks.TASKS}
+    assert isinstance(recipes["people"].feedback, Simulated)
+    assert [recipes[name].rounds.count for name in ("people", "shapes", "compressibility")] == [20, 16, 8]
+    assert recipes["shapes"].feedback.scorers == ("world-shapes",)
+    for name, prefer in (("compressibility", "small"), ("incompressibility", "large")):
+        assert recipes[name].feedback.scorers == (f"jpeg-size:prefer={prefer}",)
+        assert recipes[name].rounds.watch == ("world-utility",)
+    assert {made.train.seed for made in recipes.values()} == {3}
 
 
-@pytest.mark.parametrize("tasks", [online.world(), sd15()])
-def test_the_first_judge_is_what_is_taught_and_all_exist(tasks: dict[str, online.OnlineTask]) -> None:
-    for name, task in tasks.items():
-        assert recipe(shop(tasks), name, 0).feedback.scorers == (task.taught.spec,)
+def test_people_are_asked_by_the_recipe_that_is_shipped() -> None:
+    ours, shipped = settings(recipe(shop(online.world()), "people", 0)), settings(read_recipe(D3PO, kind=D3po))
+    assert ours | {"model": None} == shipped | {"model": None}
+
+
+@pytest.mark.parametrize("known", [online.world(), sd15()])
+def test_the_first_judge_is_what_is_taught_and_all_exist(known: dict[str, online.OnlineTask]) -> None:
+    for name, task in known.items():
+        assert recipe(shop(known), name, 0).feedback.scorers == (task.taught.spec,)
         assert len({judge.name for judge in task.judges}) == len(task.judges)
         assert task.taught not in task.judges[1:]
 
@@ -66,7 +77,7 @@ def test_captions_are_apart_from_each_other_and_from_those_that_chose_the_recipe
     task = online.world()["people"]
     assert {captions.split_of(captions.parse(text)) for text in task.sampled()} == {"train"}
     assert {captions.split_of(captions.parse(text)) for text in task.test()} == {"test"}
-    seen = {captions.caption(scene) for scene in captions.draw("test", rounds.SEEN, 0)}
+    seen = {captions.caption(scene) for scene in captions.draw("test", tasks.SEEN, 0)}
     assert not seen & set(task.test()), "the recipe was chosen by these"
     assert (len(task.sampled()), len(task.test()), len(set(task.test()))) == (2000, 300, 300)
 

@@ -281,7 +281,6 @@ CASES: dict[str, tuple[str, str]] = {
     "reproduce --profile paper --out new --tune-prompts others.txt --test-prompts others.txt": ("'a dog'", "out of"),
     "reproduce --profile paper --out new --tune-prompts no.txt --test-prompts no.txt": ("no.txt", "give a file of"),
     # demo and world
-    "world contest --out new/w --entrants dpoo": ("dpoo: no such entrant", "sft, uniform"),
     "demo --out bad/file": ("bad/file", "choose another folder"),
     "demo --shrot": ("--shrot", "did you mean '--short'?"),
     "world nonsense": ("'world nonsense'", "known: unpack"),

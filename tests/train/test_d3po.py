@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from support.alive import Alive
 from support.d3po import gradients, make_tree, outcomes, prepared, run, shift
 from tastemaker.base.errors import UserError
 from tastemaker.evaluate.journal import read_table
 from tastemaker.method.evidence import Transition
 from tastemaker.method.memory import Memory
+from tastemaker.reproduce.d3po_peaks import Alive
 from tastemaker.rollout import rounds, shards
 from tastemaker.train import checkpoint
 from tastemaker.train.signals import Stop

@@ -66,3 +66,10 @@ def test_ranking_can_be_studied_from_poor_to_good_scorers():
     best, *_, worst = scorer_accuracy(COMPARISONS, (0.0, 40.0), most=400).values()
     assert best > 0.7
     assert 0.5 <= worst < 0.65
+
+
+def test_the_flag_of_a_wrong_shape_is_a_scorer(pictures):
+    scenes, images = pictures
+    black = Image.new("RGB", (32, 32), "black")
+    found = build("world-shapes").score([caption(scenes[0])] * 2, [images[0], black])
+    assert found.tolist() == [1.0, 0.0]

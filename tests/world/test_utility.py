@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tastemaker.base.draw import numbers
-from tastemaker.world.captions import Scene, Thing, draw, variants
+from tastemaker.world.captions import Scene, Thing, draw, reshaped, variants
 from tastemaker.world.measure import utility_table
 from tastemaker.world.render import COLOUR, SIDE, mask, render
 from tastemaker.world.utility import FIT_SHARE, SHARPNESS, Judge, closeness, utilities, verdicts
@@ -63,3 +63,15 @@ def test_the_batch_functions_agree_with_the_judge():
         [Judge(i).utility(s) for i, s in zip(images, scenes, strict=True)]
     )
     assert verdicts(images, scenes).dtype == np.float32
+
+
+def test_a_wrong_shape_is_flagged_and_a_wrong_background_is_not():
+    right = wrong = other = 0
+    for number, scene in enumerate(draw("test", 40, 0)):
+        random = numbers(2, number)
+        right += Judge(render(scene, random)).shaped(scene)
+        wrong += Judge(render(reshaped(scene)[0], random)).shaped(scene)
+        other += Judge(render(variants(scene)[-1][0], random)).shaped(scene)
+    assert right >= 39
+    assert wrong <= 1
+    assert other >= 36

@@ -8,6 +8,10 @@ class UserError(ValueError):
     """
 
 
+class Busy(UserError):
+    """A folder that another process is working in."""
+
+
 class Diverged(UserError):
     """A run whose numbers broke was stopped before they reached a checkpoint; the exit code is 3."""
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tastemaker.base.errors import UserError
+from tastemaker.base.errors import Busy, UserError
 
 TEMPORARY = ".tmp-"
 
@@ -131,7 +131,7 @@ def clear_temporaries(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for one process; a second one gets a `UserError`. The lock dies with its process."""
+    """Hold ``folder`` for one process; a second one gets `Busy`. The lock dies with its process."""
     _make_folder(folder)
     try:
         lock = open(folder / ".lock", "w")
@@ -141,7 +141,5 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                f"{folder}: another process is working here; wait for it or choose another folder"
-            ) from None
+            raise Busy(f"{folder}: another process is working here; wait for it or choose another folder") from None
         yield

@@ -105,61 +105,6 @@ def measure(*, comparisons: Path | None = None, noise: tuple[float, ...] = (0.0,
     show({"utility": utility_table(), "pair accuracy": scorer_accuracy(comparisons or COMPARISONS, noise)})
 
 
-def contest(
-    *,
-    out: Path,
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
-    entrants: tuple[str, ...] = (),
-    prompts: int = 300,
-    tune_prompts: int = 150,
-    pairs_seen: int = 2400,
-) -> None:
-    """Train every method on the same pairs and compare them over several seeds (hours; it goes on where it stopped).
-
-    Each method's strength and rate are tuned on captions of their own with the same few runs. Two calls with different
-    entrants may share one folder.
-
-    Args:
-        out: Folder of the runs; table.md, contest.png and utilities.parquet tell what came out so far.
-        seeds: Seeds of the training; captions and initial noise of the comparison are the same for all.
-        entrants: Names of the methods, by default all (docs/results/methods.md lists them).
-        prompts: Held-out captions.
-        tune_prompts: Captions for choosing the settings.
-        pairs_seen: Pairs that each model trains on, counted with repetition.
-    """
-    from tastemaker.base.summary import show
-    from tastemaker.world.contest import Size
-    from tastemaker.world.contest import contest as run
-
-    size = Size(prompts=prompts, tune_prompts=tune_prompts, pairs_seen=pairs_seen)
-    show(run(out, seeds, entrants, size))
-
-
-def rounds(
-    *,
-    out: Path,
-    task: Literal["people", "shapes", "compressibility", "incompressibility"] = "people",
-    seeds: tuple[int, ...] = (0, 1, 2),
-    count: int | None = None,
-    prompts: int = 300,
-) -> None:
-    """Learn from choices on fresh samples by D3PO, over several seeds (hours; it goes on where it stopped).
-
-    Args:
-        out: Folder of the runs; OUT/<task>/table.md, curve.png and pictures.png tell what came out.
-        task: Who judges: a simulated person who goes by utility and errs, one who flags wrong shapes, or the size of
-            the image as JPEG.
-        seeds: Seeds of sampling, judging and training; the held-out captions and their noise are the same for all.
-        count: Rounds, by default the recipe's.
-        prompts: Held-out captions.
-    """
-    from tastemaker.base.summary import show
-    from tastemaker.cli.scorers import build
-    from tastemaker.world.rounds import Size, learn
-
-    show(learn(out, task, build, seeds, Size(prompts=prompts, rounds=count)))
-
-
 def feedback(
     *,
     out: Path,
@@ -205,7 +150,5 @@ SUBVERBS = {
     "sample": sample,
     "captions": captions,
     "measure": measure,
-    "contest": contest,
-    "rounds": rounds,
     "feedback": feedback,
 }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 REWARDED = (online.COMPRESSIBILITY, online.INCOMPRESSIBILITY, online.AESTHETICS, online.PEOPLE)
-COLOUR, BASE_COLOUR = "#2357c4", "#8a8a8a"
+COLOUR, BASE_COLOUR, SHOWN = "#2357c4", "#8a8a8a", 10
 
 
 def exhibits(profile: Profile) -> list[Exhibit]:
@@ -149,9 +149,13 @@ def _panel(axes: Axes, images: Sequence[int], means: Floats) -> None:
 
 
 def _pictures(shop: Shop, name: str, path: Path) -> None:
-    from tastemaker.world.rounds import side_by_side
+    """The first prompts, the same noise: the base in the first row, then a row a seed."""
+    from tastemaker.evaluate.contact_sheet import grid
+    from tastemaker.evaluate.images import first_samples
 
     places = [d3po_runs.place(shop, name, seed) for seed in d3po_runs.seeds_of(shop, name)]
     folders = [place / "images" for place in (d3po_runs.base(shop, name).out.parent, *places)]
+    rows = [first_samples(folder, range(SHOWN)) for folder in folders]
+    sheet = grid([row[index][1] for row in rows for index in sorted(row)], columns=len(rows[0]))
     with atomic_file(path) as temporary:
-        side_by_side(folders).save(temporary, format="png")
+        sheet.save(temporary, format="png")

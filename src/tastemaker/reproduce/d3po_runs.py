@@ -9,6 +9,7 @@ OUT/d3po/memory.json                              what autograd keeps of a step
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,12 +135,20 @@ def rewards(shop: Shop, name: str) -> tuple[list[int], Floats]:
     """Images sampled before each round, and the mean reward of that round's images [S, R], of the finished seeds."""
     import numpy as np
 
-    from tastemaker.world.rounds import rounds_of
-
     column = f"reward/{shop.profile.online[name].taught.spec}"
-    found = [rounds_of(place(shop, name, seed) / "run") for seed in seeds_of(shop, name)]
+    found = [_rounds(place(shop, name, seed) / "run") for seed in seeds_of(shop, name)]
     images = [int(row["images"]) for row in found[0]] if found else []
     return images, np.array([[row[column] for row in rows] for rows in found], np.float64)
+
+
+def _rounds(run: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl that begin a round, with the number of images sampled before it."""
+    from tastemaker.train.recipe import NAME, D3po, read_recipe
+
+    recipe = read_recipe(run / NAME, kind=D3po)
+    each = recipe.rounds.prompts * recipe.rollout.images
+    lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    return [line | {"images": line["round"] * each} for line in lines if "round" in line]
 
 
 def answers(shop: Shop, name: str) -> Floats:

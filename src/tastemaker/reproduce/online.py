@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tastemaker.reproduce.profile import Judge, Model, Speed
-from tastemaker.world import rounds
+from tastemaker.world import tasks
 from tastemaker.world.assets import BASE_MODEL
 
 Prompts = Callable[[], Sequence[str]]
@@ -61,7 +61,7 @@ class OnlineTask:
         return self.model.tree["rounds"]
 
 
-UTILITY = Judge("world-utility", "utility", rounds.EPSILON["world-utility"])
+UTILITY = Judge("world-utility", "utility", tasks.EPSILON["world-utility"])
 NAMES = {
     "world-utility": UTILITY,
     "world-correct": Judge("world-correct", "correct"),
@@ -69,21 +69,22 @@ NAMES = {
     "jpeg-size:prefer=small": Judge("jpeg-size:prefer=small", COMPRESSIBILITY),
     "jpeg-size:prefer=large": Judge("jpeg-size:prefer=large", INCOMPRESSIBILITY),
 }
+WORLD_STEPS = 20
 WORLD_SPEED = Speed(pair=0.11, draw=0.07, encode=0.0, score=0.0)
 """From `timing.jsonl` of the runs of docs/results/d3po.md: the fastest of four, a core shared with other work."""
 
 
 def world() -> dict[str, OnlineTask]:
-    """The tasks of `world.rounds.TASKS`, the simulated person's first."""
-    return {name: _world(name) for name in rounds.TASKS}
+    """The tasks of `world.tasks.TASKS`, the simulated person's first."""
+    return {name: _world(name) for name in tasks.TASKS}
 
 
 def _world(name: str) -> OnlineTask:
-    tree = rounds.tree(name)
+    tree = tasks.tree(name)
     rank = tree.pop("adapter")["rank"]
-    sampling: dict[str, Any] = {"steps": rounds.Size.sampling_steps, "guidance": tree["rollout"]["guidance"]}
+    sampling: dict[str, Any] = {"steps": WORLD_STEPS, "guidance": tree["rollout"]["guidance"]}
     model = Model(str(BASE_MODEL), tree, rank, speed=WORLD_SPEED, draw_batch=50, **sampling)
-    return OnlineTask(model, rounds.sampled, rounds.held_out, tuple(NAMES[spec] for spec in rounds.TASKS[name].scorers))
+    return OnlineTask(model, tasks.sampled, tasks.held_out, tuple(NAMES[spec] for spec in tasks.TASKS[name].scorers))
 
 
 FORWARD, LEARNED = 0.803, 1.72

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tastemaker.base.errors import UserError
+from tastemaker.base.errors import Busy
 from tastemaker.base.files import locked
 from tastemaker.base.progress import bar
 
@@ -119,13 +119,12 @@ def _do(stage: Stage) -> bool:
 def held(folder: Path) -> Iterator[bool]:
     """Hold ``folder`` as `locked` does, but yield False where another process holds it."""
     with contextlib.ExitStack() as stack:
-        mine = True
         try:
             stack.enter_context(locked(folder))
-        except UserError as error:
-            if not isinstance(error.__context__, BlockingIOError):  # a folder that cannot be made stays the user's
-                raise
+        except Busy:
             mine = False
+        else:
+            mine = True
         yield mine
 
 
