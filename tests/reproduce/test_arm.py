@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from support.reproduced import by_hand
-from tastemaker.reproduce import reproduce, runs, world_profile
+from tastemaker.reproduce import choosing, reproduce, world_profile
 from tastemaker.reproduce.arm import CREDITS, LOSSES, SLICES, Arm, Pairs
 from tastemaker.reproduce.grid import possible
 from tastemaker.reproduce.profile import Profile
@@ -84,7 +84,7 @@ def test_every_arm_of_every_exhibit_is_a_valid_recipe_with_every_candidate(tmp_p
     shop, read = by_hand(tmp_path), [None] * 100
     monkeypatch.setattr("tastemaker.rank.pairs.read_pairs", lambda _: read)
     arms = every_arm(shop.profile)
-    for arm in dict.fromkeys([*arms, *map(shop._like, arms)]):
+    for arm in dict.fromkeys([*arms, *map(choosing.settled_by, arms)]):
         assert possible(arm)
         for settings in shop.profile.candidates(arm):
             recipe = shop.recipe(arm, 3, settings, tmp_path / "run")
@@ -102,5 +102,6 @@ def test_arms_that_share_a_scale_share_their_settings(tmp_path):
     assert shop.tuned(Arm("world", credit="range-200-700")).out == shop.tuned(Arm("world")).out
     assert shop.tuned(Arm("world", rank=8)).out == shop.tuned(Arm("world")).out
     drawn, best = Pairs("random", share=0.3), Pairs("best", "noise8", 0.3)
-    assert shop.tuned(Arm("world", drawn)).out == shop.tuned(Arm("world", best)).out != shop.tuned(Arm("world")).out
-    assert set(runs.SAME_SCALE.values()) <= set(CREDITS)
+    assert shop.tuned(Arm("world", drawn)).out == shop.tuned(Arm("world", best)).out == shop.tuned(Arm("world")).out
+    assert shop.tuned(Arm("world", loss="ipo")).out != shop.tuned(Arm("world")).out
+    assert set(choosing.SAME_SCALE.values()) <= set(CREDITS)

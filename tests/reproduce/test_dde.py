@@ -32,10 +32,13 @@ def test_claims_in_the_papers_direction():
     arm = {name: Arm("world", credit=name) for name in ("uniform", "dde", "dde-single", "dde-step")}
     assert said["DDE beats Uniform"] == (arm["dde"], arm["uniform"])
     assert said["DDE-single is at least DDE"] == (arm["dde-single"], arm["dde"])
-    assert said["DDE-step falls below the base"] == (None, arm["dde-step"])
+    assert said["DDE-step falls below the base, at the end of training"] == (None, replace(arm["dde-step"], last=True))
     assert said["t in 200–700 beats all steps"] == (Arm("world", credit="range-200-700"), arm["uniform"])
     assert said["t/T in 0–0.1 improves on the base"] == (Arm("world", credit="slice-0.0-0.1"), None)
-    assert said["t/T in 0.9–1 falls below the base"] == (None, Arm("world", credit="slice-0.9-1.0"))
+    assert said["t/T in 0.9–1 falls below the base, at the end of training"] == (
+        None,
+        Arm("world", credit="slice-0.9-1.0", last=True),
+    )
 
 
 def test_no_figure_that_our_source_lacks():

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-import xml.etree.ElementTree as ET
 
 import pytest
 
 from support.reproduced import by_hand, small_profile, write_arm, write_base
 from tastemaker.cli.scorers import build
-from tastemaker.evaluate.winrate import Interval
-from tastemaker.report.drawing import ACCENT, figure
 from tastemaker.reproduce import dde
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.dde_figures import beat, cut, picture, plainly
+from tastemaker.reproduce.dde_figures import beat
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import carry_out, ordered
@@ -64,36 +60,9 @@ def test_one_seed_has_no_interval(shop, tmp_path):
     assert json.loads((tmp_path / "beats.json").read_text())["beats"]["DDE-single"]["utility"]["low"] is None
 
 
-def test_a_share_stays_a_share():
-    assert cut(Interval(0.9, 0.7, 1.2)) == Interval(0.9, 0.7, 1.0)
-    endless = Interval(0.9, -math.inf, math.inf)
-    assert cut(endless) == endless
-    assert plainly(endless) == {"value": 0.9, "low": None, "high": None}
-
-
 def test_nothing_is_written_of_nothing(tmp_path):
     for key in ("beats", "coefficients", "corrections", "saturation"):
         assert exhibit(key).write(Results(by_hand(tmp_path)), tmp_path) == ""
-
-
-def test_a_figure_of_our_pages_becomes_a_picture_of_its_own(tmp_path):
-    """A valid SVG with a size, on white, without the page's colours by name."""
-    drawn = figure(
-        "curve",
-        lambda canvas, _: canvas.subplots().plot([0, 1], color=ACCENT),
-        (2.0, 2.0),
-        alt="A line.",
-        caption="What it shows.",
-        data={"x": [0, 1]},
-    )
-    assert picture(drawn, tmp_path, "key") == "![What it shows.](key-curve.svg)\n\nWhat it shows.\n"
-    text = (tmp_path / "key-curve.svg").read_text()
-    root = ET.fromstring(text)
-    assert root.tag.endswith("svg")
-    assert float(root.get("width")) / float(root.get("height")) == pytest.approx(7.6 / 2.0, rel=0.02)
-    assert root[0].get("fill") == "#ffffff"
-    assert "var(" not in text
-    assert "#1f56c4" in text
 
 
 def test_exhibits_have_keys_of_their_own():

@@ -14,9 +14,10 @@ from tastemaker.cli.scorers import build
 from tastemaker.reproduce import dde
 from tastemaker.reproduce import dde_saturation as module
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.choosing import checkpoints
 from tastemaker.reproduce.dde_saturation import by_tenth, margins, saturated
 from tastemaker.reproduce.results import Results
-from tastemaker.reproduce.runs import Shop, checkpoints
+from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import carry_out, ordered
 from tastemaker.reproduce.world_profile import profile
 

@@ -50,7 +50,7 @@ def test_raw_differences_by_hand(shop):
 
 def test_quality_has_both_figures_with_their_numbers(shop):
     text = "\n".join(quality(*folders(shop)))
-    assert "![margins](figure-margins.svg)" in text
+    assert "](figure-margins.svg)" in text
     assert "In 25.0% of 4 pairs" in text
     assert "best 2 (50.0%, Q ≥ 0.480) are kept" in text
     rows = list(csv.DictReader((shop.out / "figure-quality.csv").open()))

@@ -12,7 +12,7 @@ from support.reproduced import by_hand, write_arm, write_base
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Judge
-from tastemaker.reproduce.results import Results, crossed, reading
+from tastemaker.reproduce.results import Results, crossed, reading, share
 
 ONE, TWO = Arm("world"), Arm("world", loss="ipo")
 T4 = 2.7764451
@@ -91,6 +91,14 @@ def test_win_rates_with_ties_by_hand():
     """ε = 0.02: seed 0 has a win, a tie at −0.02, a loss and a win (0.625), seed 1 four ties (0.5)."""
     d = np.array([[0.5, -0.02, -0.03, 0.021], [0.02, 0.0, -0.01, 0.02]])
     assert crossed(outcomes(d.ravel(), 0.02).reshape(d.shape)).value == pytest.approx((0.625 + 0.5) / 2)
+
+
+def test_a_share_stays_a_share():
+    """1, 1 and 1, 0: the interval of `crossed` reaches beyond 1, that of one seed has no ends."""
+    values = [[1.0, 1.0], [1.0, 0.0]]
+    assert crossed(values).high > 1 > 0 > crossed(values).low
+    assert share(values) == Interval(0.75, 0.0, 1.0)
+    assert share([[1.0, 0.0]]) == crossed([[1.0, 0.0]])
 
 
 def test_differences_are_over_the_seeds_that_both_have(tmp_path):

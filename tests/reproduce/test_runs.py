@@ -10,9 +10,11 @@ import pytest
 
 from support.reproduced import by_hand
 from tastemaker.base.files import read_json, write_json
+from tastemaker.reproduce import choosing
 from tastemaker.reproduce.arm import Arm, Pairs
+from tastemaker.reproduce.choosing import CHOSEN, SCORES, checkpoints
 from tastemaker.reproduce.profile import Settings
-from tastemaker.reproduce.runs import CHOSEN, CURVE, SCORES, Shop, checkpoints
+from tastemaker.reproduce.runs import CURVE, LAST, Shop
 
 ALL, BEST = Arm("world"), Arm("world", Pairs("best", "world", 0.5))
 TUNE, TEST = ["tune one", "tune two"], ["test one", "test two", "test three"]
@@ -99,11 +101,11 @@ def test_tuning_takes_the_best_mean_and_then_the_faster_rate(shop, monkeypatch, 
     means = {(1, 0.1): 0.1, (2, 0.1): 0.3, (3, 0.1): 0.2, (2, 0.5): faster}
     tried = []
 
-    def trial(self, arm, settings):
+    def trial(shop, arm, settings):
         tried.append(settings)
         return means[settings["beta"], settings["lr"]]
 
-    monkeypatch.setattr(Shop, "_trial", trial)
+    monkeypatch.setattr(choosing, "trial", trial)
     profile = replace(shop.profile, candidates=lambda _: CANDIDATES, faster=0.5)
     stage = Shop(shop.out, profile, shop.build).tuned(ALL)
     stage.do()
@@ -134,20 +136,20 @@ def test_a_finished_trial_is_not_run_again(shop, monkeypatch):
 
 @pytest.mark.parametrize(("arm", "order"), [(ALL, "random"), (BEST, "sorted")])
 def test_recipes_read_the_budget_whatever_the_number_of_pairs(shop, monkeypatch, arm, order):
-    """2,400 pairs of 1,000 are three epochs, stopped in the third; 150 steps, five checkpoints."""
+    """1,920 pairs of 1,000 are two epochs, stopped in the second; 120 steps, four checkpoints."""
     monkeypatch.setattr("tastemaker.rank.pairs.read_pairs", lambda _: [None] * 1000)
     recipe = shop.recipe(arm, 7, {"beta": 5.0, "lr": 0.25}, shop.out / "run")
-    assert (recipe.data.order, recipe.data.epochs, recipe.data.max_pairs) == (order, 3, 2400)
+    assert (recipe.data.order, recipe.data.epochs, recipe.data.max_pairs) == (order, 2, 1920)
     assert (recipe.train.seed, recipe.train.lr, recipe.train.checkpoint_every) == (7, 0.25, 30)
     assert recipe.method.link.beta == 5
     assert str(recipe.data.pairs) == str(shop.pairs(arm.pairs, 7).out.parent)
 
 
 def test_a_run_may_stop_when_all_pairs_are_read_once(shop, monkeypatch):
-    """1,000 pairs are 62 steps: a checkpoint every 12; where there are more pairs than the budget, it holds."""
+    """1,000 pairs are 63 steps: a checkpoint every 16, four in all; with more pairs than the budget it holds."""
     profile = replace(shop.profile, once=lambda _: True)
     shop = Shop(shop.out, profile, shop.build)
-    for pairs, most, every in ((1000, 1000, 12), (3000, 2400, 30)):
+    for pairs, most, every in ((1000, 1000, 16), (3000, 1920, 30)):
         monkeypatch.setattr("tastemaker.rank.pairs.read_pairs", lambda _, pairs=pairs: [None] * pairs)
         recipe = shop.recipe(ALL, 0, CANDIDATES[0], shop.out / "run")
         assert (recipe.data.epochs, recipe.data.max_pairs, recipe.train.checkpoint_every) == (1, most, every)
@@ -188,6 +190,25 @@ def test_pairs_are_cut_and_drawn_as_named(shop, monkeypatch):
     assert (everything.order, everything.seed, everything.fraction) == ("random", 3, type(best)().fraction)
     assert (drawn.order, drawn.seed, drawn.fraction) == ("random", 3, 0.5)
     assert (best.order, best.seed, best.fraction) == (type(best)().order, type(best)().seed, 0.25)
+
+
+def test_the_end_of_a_run_is_reported_beside_its_chosen_checkpoint(shop, monkeypatch):
+    """No tune prompt is drawn, and what was chosen stays as it is."""
+    asked, last = judging(monkeypatch, {}, TESTED), replace(ALL, last=True)
+    write_json(shop.scores(ALL, 0), {"utility": [0.5]})
+    shop.scored(last, 0).do()
+    assert asked.asked == [(100, tuple(TEST))]
+    assert shop.scores(last, 0) == shop.place(ALL, 0) / LAST
+    assert read_json(shop.scores(last, 0))["correct"] == [-100] * 3
+    assert read_json(shop.scores(ALL, 0)) == {"utility": [0.5]}
+    assert shop.scored(last, 0).needs == shop.scored(ALL, 0).needs
+
+
+def test_rates_that_are_tried_themselves_have_no_faster_one(shop):
+    profile = replace(shop.profile, candidates=lambda _: [{"lr": 1.0}, {"lr": 2.0}], faster=0.5)
+    assert choosing.trials(profile, ALL) == [{"lr": 1.0}, {"lr": 2.0}]
+    profile = replace(shop.profile, candidates=lambda _: CANDIDATES, faster=0.5)
+    assert choosing.trials(profile, ALL) == [*CANDIDATES, None]
 
 
 def test_the_first_checkpoint_and_unfinished_ones_are_no_choice(shop):

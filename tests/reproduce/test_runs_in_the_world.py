@@ -16,8 +16,10 @@ from support.reproduced import BUDGET, PROMPTS, small_profile, texts
 from tastemaker.base.files import read_json
 from tastemaker.cli.scorers import build
 from tastemaker.rank.pairs import read_pairs
+from tastemaker.reproduce import choosing
 from tastemaker.reproduce.arm import Arm, Pairs
-from tastemaker.reproduce.runs import CHOSEN, CURVE, SCORES, Shop, checkpoints
+from tastemaker.reproduce.choosing import CHOSEN, SCORES, checkpoints
+from tastemaker.reproduce.runs import CURVE, Shop
 from tastemaker.reproduce.stage import carry_out, ordered
 
 pytestmark = pytest.mark.slow
@@ -108,14 +110,14 @@ def test_trials_are_runs_on_the_tune_prompts(shop, monkeypatch):
     candidates = [{"beta": 1.0, "lr": 1e-5}, {"beta": 300.0, "lr": 1e-2}]
     tuning = replace(shop, profile=replace(shop.profile, candidates=lambda _: candidates))
     place = shop.out / "tuned-here.json"
-    tuning._tune(ALL, place)
+    choosing.tune(tuning, ALL, place)
     folders = [shop.out / "trials" / ALL.name / words for words in ("beta=1-lr=1e-05", "beta=300-lr=0.01")]
     means = [mean(read_json(folder / SCORES)["utility"]) for folder in folders]
     assert means[0] != means[1]
     assert read_json(place) == candidates[means.index(max(means))]
     assert all(prompts_of(folder / "images") == set(texts("tune")) for folder in folders)
     monkeypatch.setattr("tastemaker.train.training.train", None)
-    tuning._tune(ALL, place)
+    choosing.tune(tuning, ALL, place)
 
 
 def test_random_pairs_differ_by_seed_and_best_ones_do_not(shop):

@@ -8,7 +8,7 @@ import pytest
 from tastemaker.cli.scorers import build
 from tastemaker.reproduce import world_profile
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
-from tastemaker.world.captions import parse, split_of
+from tastemaker.world.captions import caption, draw, parse, split_of
 
 PROFILE = world_profile.profile()
 
@@ -16,10 +16,16 @@ PROFILE = world_profile.profile()
 def test_tune_and_test_prompts_are_disjoint():
     """And each is of its own split, which no training caption is in."""
     tune, test = PROFILE.tune(), PROFILE.test()
-    assert (len(set(tune)), len(set(test))) == (world_profile.TUNE, world_profile.TEST) == (100, 300)
+    assert (len(set(tune)), len(set(test))) == (world_profile.TUNE, world_profile.TEST) == (80, 200)
     assert not set(tune) & set(test)
     assert {split_of(parse(text)) for text in tune} == {"tune"}
     assert {split_of(parse(text)) for text in test} == {"test"}
+
+
+def test_no_prompt_of_the_demo_is_tuned_or_tested_on():
+    """By those the recipes' settings were chosen."""
+    demo = {caption(scene) for split in ("tune", "test") for scene in draw(split, 300, 0)}
+    assert not demo & {*PROFILE.tune(), *PROFILE.test()}
 
 
 def test_prompts_are_the_same_at_every_call():
@@ -51,8 +57,8 @@ def test_scorers_exist_and_the_noisier_ones_are_others():
 @pytest.mark.parametrize(
     ("arm", "pairs"),
     [
-        (Arm("world"), 2400),
-        (Arm("world", Pairs("best", "world", 0.3)), 2400),  # read again and again: the same number of steps
+        (Arm("world"), 1920),
+        (Arm("world", Pairs("best", "world", 0.3)), 1920),  # read again and again: the same number of steps
         (Arm("world", Pairs("all", passes=1)), 2956),
         (Arm("world", Pairs("best", "world", 0.5, 2)), 2956),
     ],
@@ -62,12 +68,12 @@ def test_budgets(arm, pairs):
 
 
 def test_candidates_by_hand():
-    """The strength is a field of the link; what has none is tried at three rates."""
+    """The strength is a field of the link, ten times less for the single-shot weight; SFT is tried at three rates."""
     rate = world_profile.RATE
     assert PROFILE.candidates(Arm("world")) == [{"beta": beta, "lr": rate} for beta in (30, 100, 300)]
-    assert PROFILE.candidates(Arm("world", loss="kto")) == [{"beta": beta, "lr": rate} for beta in (15, 50, 150)]
+    assert PROFILE.candidates(Arm("world", loss="kto")) == [{"beta": beta, "lr": rate} for beta in (50, 150, 500)]
     assert PROFILE.candidates(Arm("world", loss="orpo")) == [{"weight": weight, "lr": rate} for weight in (0.1, 0.3, 1)]
-    assert PROFILE.candidates(Arm("world", loss="sft")) == [{"lr": lr} for lr in (3e-5, 1e-4, 3e-4)]
+    assert PROFILE.candidates(Arm("world", loss="sft")) == [{"lr": lr} for lr in (1e-5, 3e-5, 1e-4)]
     assert PROFILE.candidates(Arm("world", credit="dde"))[0] == {"beta": 3, "lr": rate}
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from tastemaker.base.files import write_json
 from tastemaker.reproduce import world_profile
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.choosing import CHOSEN
 from tastemaker.reproduce.profile import Judge, Profile
-from tastemaker.reproduce.runs import CHOSEN, CURVE, SCORES, Shop
+from tastemaker.reproduce.runs import CURVE, Shop
 from tastemaker.world import captions
 
 JUDGES = (Judge("world-utility", "utility", 0.02), Judge("world-correct", "correct"))
@@ -36,7 +37,8 @@ def write_base(shop: Shop, scores: Columns, model: str = "world") -> None:
 def write_arm(shop: Shop, arm: Arm, seed: int, scores: Columns, step: int = 1) -> None:
     """What a finished run leaves of an arm's seed."""
     write_json(shop.place(arm, seed) / CHOSEN, {"step": step, "tune": {str(step): 0.0}})
-    write_json(shop.place(arm, seed) / SCORES, dict(scores))
+    (shop.place(arm, seed) / "run" / "checkpoints" / f"step-{2 * step:06d}").mkdir(parents=True, exist_ok=True)
+    write_json(shop.scores(arm, seed), dict(scores))
 
 
 def write_curve(shop: Shop, arm: Arm, seed: int, points: Mapping[int, Columns]) -> None:

@@ -6,7 +6,7 @@ Tables and figures name arms; two that name the same arm share its runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 LOSSES: dict[str, dict[str, Any]] = {
@@ -62,19 +62,29 @@ class Pairs:
 
 @dataclass(frozen=True, order=True)
 class Arm:
-    """``model`` is a name of the profile's models; ``rank`` None is the profile's LoRA rank (or all weights)."""
+    """``model`` is a name of the profile's models; ``rank`` None is the profile's LoRA rank (or all weights).
+
+    With ``last`` the model at the end of training is reported, as the papers do, and not the checkpoint that was
+    chosen on other prompts: where a claim says that a method does harm, the choice would hide it.
+    """
 
     model: str
     pairs: Pairs = Pairs()
     loss: str = "dpo"
     credit: str = "uniform"
     rank: int | None = None
+    last: bool = False
 
     @property
     def name(self) -> str:
-        """A folder's name that says all of it."""
-        rank = "" if self.rank is None else f"-r{self.rank}"
-        return f"{self.model}-{self.loss}-{self.credit}{rank}-{self.pairs.name}"
+        """A name that says all of it."""
+        rank, last = "" if self.rank is None else f"-r{self.rank}", "-last" if self.last else ""
+        return f"{self.model}-{self.loss}-{self.credit}{rank}-{self.pairs.name}{last}"
+
+    @property
+    def run(self) -> Arm:
+        """The arm whose run this one reports of."""
+        return replace(self, last=False)
 
     def method(self, strength: Mapping[str, float]) -> dict[str, Any]:
         """The section `method` of a recipe; ``strength`` are fields of the link, such as β."""

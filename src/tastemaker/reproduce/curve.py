@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tastemaker.base.files import atomic_file, read_json, write_json
+from tastemaker.base.files import read_json, write_json
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.output import save
 from tastemaker.reproduce.results import MOST_SEEDS, Results
 from tastemaker.reproduce.runs import CURVE, Shop
 from tastemaker.reproduce.stage import Stage
@@ -78,8 +79,7 @@ class Curve:
             axes.set(title=judge.name, xlabel="pairs used")
             axes.grid(alpha=0.3)
         axes.legend()
-        with atomic_file(path) as temporary:
-            canvas.savefig(temporary, format="png")
+        save(canvas, path)
 
 
 def points(results: Results, arm: Arm, judge: str) -> tuple[list[int], Floats]:

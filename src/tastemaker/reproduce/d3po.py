@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.base.files import atomic_file, write_json
+from tastemaker.base.files import write_json
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce import d3po_runs, online
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.d3po_memory import Memory
-from tastemaker.reproduce.d3po_rates import Rates, share
+from tastemaker.reproduce.d3po_rates import Rates
 from tastemaker.reproduce.exhibit import Exhibit, Paper
+from tastemaker.reproduce.output import save
 from tastemaker.reproduce.profile import Judge, Profile
-from tastemaker.reproduce.results import Results, crossed
+from tastemaker.reproduce.results import Results, crossed, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
@@ -87,8 +88,7 @@ class Rewards:
             judge = shop.profile.online[name].taught.name
             axes.set(title=name if judge == name else f"{name}: {judge}", xlabel="images sampled before")
             axes.legend()
-        with atomic_file(path) as temporary:
-            canvas.savefig(temporary, format="png")
+        save(canvas, path)
 
 
 CAPTION = (
@@ -157,5 +157,4 @@ def _pictures(shop: Shop, name: str, path: Path) -> None:
     folders = [place / "images" for place in (d3po_runs.base(shop, name).out.parent, *places)]
     rows = [first_samples(folder, range(SHOWN)) for folder in folders]
     sheet = grid([row[index][1] for row in rows for index in sorted(row)], columns=len(rows[0]))
-    with atomic_file(path) as temporary:
-        sheet.save(temporary, format="png")
+    save(sheet, path)

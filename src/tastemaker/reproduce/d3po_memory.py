@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tastemaker.base.files import atomic_file, read_json, write_json
+from tastemaker.base.files import read_json, write_json
 from tastemaker.reproduce import d3po_runs
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.d3po_peaks import CHAIN, ONE
 from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.output import save
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
@@ -77,8 +78,7 @@ def _draw_memory(found: Mapping[str, Any], path: Path) -> None:
     axes.set_xticks([], minor=True)
     axes.grid(alpha=0.3)
     axes.legend()
-    with atomic_file(path) as temporary:
-        canvas.savefig(temporary, format="png")
+    save(canvas, path)
 
 
 def _megabytes(peak: int | None) -> str:

@@ -6,20 +6,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tastemaker.base.files import write_json
 from tastemaker.evaluate.winrate import Interval, outcomes, wilson
 from tastemaker.reproduce import d3po_runs, published
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper
-from tastemaker.reproduce.results import Results, crossed
+from tastemaker.reproduce.output import finite
+from tastemaker.reproduce.results import Results, crossed, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import rows_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    pass
 
 EVEN = 0.5
 """The win rate of a model against itself."""
@@ -61,7 +62,8 @@ class Rates:
         found = [*distorted(shop, self.shapes), *preferred(shop, self.people)]
         if not found:
             return ""
-        write_json(folder / f"{self.key}.json", {"title": self.title, "rates": [_plain(rate) for rate in found]})
+        rates = [finite(asdict(rate)) for rate in found]
+        write_json(folder / f"{self.key}.json", {"title": self.title, "rates": rates})
         d3po_runs.write_ledger(shop, (self.shapes, self.people), folder / f"{self.key}.parquet")
         rows = [HEAD, *map(_row, found), UNSAFE]
         agreement = [f"- {rate.label}: {agrees(rate)}" for rate in found]
@@ -119,14 +121,6 @@ def preferred(shop: Shop, task: str) -> Iterator[Rate]:
         yield Rate(label, len(seeds), None, share(won), crossed(won - EVEN), paper)
 
 
-def share(values: ArrayLike) -> Interval:
-    """`crossed`, kept between 0 and 1; infinite for one seed as there."""
-    found = crossed(values)
-    if not math.isfinite(found.low):
-        return found
-    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
-
-
 def agrees(rate: Rate) -> str:
     """Whether the direction is the paper's, and how far it goes."""
     rises = rate.published[1] > rate.published[0]
@@ -153,12 +147,3 @@ def percent(found: Interval, form: str = ".1f", unit: str = "%") -> str:
     if not math.isfinite(low):
         return f"{value:{form}} {unit} (one seed)"
     return f"{value:{form}} {unit} ({low:{form}} to {high:{form}})"
-
-
-def _plain(rate: Rate) -> dict[str, Any]:
-    def finite(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: finite(each) for name, each in value.items()}
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {name: finite(value) for name, value in asdict(rate).items()}

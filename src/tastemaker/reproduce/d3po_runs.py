@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, read_json, write_json, write_text
+from tastemaker.reproduce.choosing import SCORES
 from tastemaker.reproduce.online import OnlineTask
 from tastemaker.reproduce.profile import Judge
 from tastemaker.reproduce.results import MOST_SEEDS
-from tastemaker.reproduce.runs import BASE, SCORES, Shop
+from tastemaker.reproduce.runs import BASE, Shop
 from tastemaker.reproduce.stage import Stage
 
 if TYPE_CHECKING:

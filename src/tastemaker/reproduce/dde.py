@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tastemaker.reproduce import inception_exhibit
 from tastemaker.reproduce.arm import SLICES, Arm
@@ -65,7 +66,7 @@ def _credits(model: str, suffix: str) -> Table:
         Claim("DDE beats Uniform", arms["dde"], arms["uniform"]),
         Claim("DDE beats Discounted", arms["dde"], arms["discounted"]),
         Claim("DDE-single is at least DDE", arms["dde-single"], arms["dde"]),
-        Claim("DDE-step falls below the base", None, arms["dde-step"]),
+        Claim("DDE-step falls below the base, at the end of training", None, replace(arms["dde-step"], last=True)),
     )
     return Table(f"dde{suffix}", "dde", f"DDE, tables 2/3: credit assignment ({model})", model, tuple(rows), claims)
 
@@ -80,6 +81,6 @@ def _steps(model: str, suffix: str) -> Table:
         Claim("t in 200–700 beats all steps", middle, uniform),
         Claim("t/T in 0–0.1 improves on the base", named[0], None),
         Claim("t/T in 0.3–0.4 improves on the base", named[1], None),
-        Claim("t/T in 0.9–1 falls below the base", None, named[-1]),
+        Claim("t/T in 0.9–1 falls below the base, at the end of training", None, replace(named[-1], last=True)),
     )
     return Table(f"steps{suffix}", "dde", f"DDE: which steps are learned from ({model})", model, tuple(rows), claims)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import write_json
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.dde_figures import entries_of, picture, save
+from tastemaker.reproduce.choosing import checkpoints
+from tastemaker.reproduce.dde_figures import entries_of
 from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.output import picture, save
 from tastemaker.reproduce.results import MOST_SEEDS, Results
-from tastemaker.reproduce.runs import Shop, checkpoints
+from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import rows_of
 

@@ -7,33 +7,27 @@ Figures of this paper are described in words in our source: it prints no numbers
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tastemaker.base.files import atomic_file, write_json, write_text
+from tastemaker.base.files import write_json
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper, scored
-from tastemaker.reproduce.results import MOST_SEEDS, Results, crossed
+from tastemaker.reproduce.output import finite, picture, save
+from tastemaker.reproduce.results import MOST_SEEDS, Results, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure as Canvas
 
     from tastemaker.report.credit import Entry
-    from tastemaker.report.page import Figure
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-POINT = 4 / 3
-"""Pixels."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +95,8 @@ class Beats:
         if not found:
             return ""
         counts = {label: len(results.seeds_of(arm)) for label, arm in zip(self.labels, self.arms, strict=True)}
-        plain = {label: {judge: plainly(rate) for judge, rate in rates.items()} for label, rates in found.items()}
-        write_json(folder / f"{self.key}.json", {"seeds": counts, "beats": plain})
+        plain = {label: {judge: asdict(rate) for judge, rate in rates.items()} for label, rates in found.items()}
+        write_json(folder / f"{self.key}.json", {"seeds": counts, "beats": finite(plain)})
         draw_beats(found, folder / f"{self.key}.png")
         rows = [["", "seeds", *judges]]
         rows += [
@@ -113,20 +107,9 @@ class Beats:
 
 
 def beat(results: Results, arm: Arm, judge: str) -> Interval:
-    """The beat ratio of an arm against the base by ``judge``, with the interval of `results.crossed` cut to [0, 1]."""
+    """The beat ratio of an arm against the base by ``judge``."""
     d = results.difference(arm, None, judge)
-    wins = crossed(outcomes(d.ravel(), results.shop.profile.judge(judge).epsilon).reshape(d.shape))
-    return cut(wins)
-
-
-def cut(rate: Interval) -> Interval:
-    """A share's interval inside [0, 1]; that of one seed stays infinite."""
-    return rate if math.isinf(rate.low) else Interval(rate.value, max(0.0, rate.low), min(1.0, rate.high))
-
-
-def plainly(rate: Interval) -> dict[str, float | None]:
-    """An interval as JSON can hold it."""
-    return {name: value if math.isfinite(value) else None for name, value in asdict(rate).items()}
+    return share(outcomes(d.ravel(), results.shop.profile.judge(judge).epsilon).reshape(d.shape))
 
 
 def entries_of(results: Results, label: str, arm: Arm) -> list[Entry]:
@@ -154,25 +137,3 @@ def draw_beats(found: dict[str, dict[str, Interval]], path: Path) -> None:
     axes.set_xticklabels(judges)
     axes.legend(fontsize=7, ncol=2)
     save(canvas, path)
-
-
-def picture(figure: Figure, folder: Path, key: str) -> str:
-    """Write a figure of our HTML pages as a file of its own, in the light colours; what shows it in Markdown."""
-    palette = resources("tastemaker.report").joinpath("templates/palette.css").read_text(encoding="utf-8")
-    colours = dict(reversed(re.findall(r"--(\w+): (#\w+)", palette)))  # the light ones stand first
-    svg = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], figure.wide)
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    assert box is not None, f"{figure.name} has a size"
-    width, height = (round(POINT * float(side)) for side in box.groups())
-    page = f'<rect width="100%" height="100%" fill="{colours["surface"]}"/>'
-    head, _, rest = svg.partition(">")
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    style = f' width="{width}" height="{height}" font-family="DejaVu Sans, sans-serif">'
-    write_text(folder / f"{key}-{figure.name}.svg", f"{head}{style}{page}{rest}")
-    return f"![{figure.caption}]({key}-{figure.name}.svg)\n\n{figure.caption}\n"
-
-
-def save(canvas: Canvas, path: Path) -> None:
-    """Write a drawing as PNG."""
-    with atomic_file(path) as temporary:
-        canvas.savefig(temporary, format="png")

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import read_json, write_json
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.dde_figures import cut, plainly, save
+from tastemaker.reproduce.choosing import checkpoints
 from tastemaker.reproduce.exhibit import Paper
-from tastemaker.reproduce.results import MOST_SEEDS, Results, crossed
-from tastemaker.reproduce.runs import Shop, checkpoints
+from tastemaker.reproduce.output import finite, save
+from tastemaker.reproduce.results import MOST_SEEDS, Results, share
+from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
 
@@ -173,7 +174,7 @@ def _rows(found: dict[str, list[dict[str, Any]]]) -> Iterator[list[str]]:
         for step in sorted(outs[0]["at"], key=int):
             z = _z(outs, step)
             spread = [f"{value:.3g}" for value in np.quantile(z, [0.05, 0.5, 0.95])]
-            yield [label, step, str(len(outs)), interval(cut(crossed(saturated(z))), ".3f"), *spread]
+            yield [label, step, str(len(outs)), interval(share(saturated(z)), ".3f"), *spread]
 
 
 def _figures(outs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -182,7 +183,7 @@ def _figures(outs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     last = _last(outs)
     t, z = np.array([out["at"][last]["t"] for out in outs]), _z(outs, last)
     tenths = by_tenth(t.ravel(), saturated(z).ravel(), outs[0]["steps"])
-    shares = {step: plainly(cut(crossed(saturated(_z(outs, step))))) for step in outs[0]["at"]}
+    shares = {step: finite(asdict(share(saturated(_z(outs, step))))) for step in outs[0]["at"]}
     return {
         "seeds": len(outs),
         "saturated": shares,

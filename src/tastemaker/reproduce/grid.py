@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.base.files import atomic_file, write_text
+from tastemaker.base.files import write_text
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
 from tastemaker.reproduce.exhibit import Paper, scored
+from tastemaker.reproduce.output import save
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.qsd import TOP, best
 from tastemaker.reproduce.results import Results, crossed
@@ -141,8 +142,7 @@ class Grid:
             axes.set_yticklabels(self.losses, fontsize=7)
         judge = results.shop.profile.judges[0].name
         canvas.colorbar(shown, ax=canvas.axes, label=f"{judge} − base (and the number of seeds)")
-        with atomic_file(path) as temporary:
-            canvas.savefig(temporary, format="png")
+        save(canvas, path)
 
 
 def _tidy(key: tuple[str, str, str], found: Found) -> dict[str, Any]:

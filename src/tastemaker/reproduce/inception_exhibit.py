@@ -20,10 +20,11 @@ from tastemaker.base import draw
 from tastemaker.base.files import atomic_file, read_json, write_json
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.choosing import CHOSEN, checkpoints
 from tastemaker.reproduce.exhibit import Paper
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.results import Results, crossed, reading
-from tastemaker.reproduce.runs import CHOSEN, Shop, checkpoints
+from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
 from tastemaker.world import captions

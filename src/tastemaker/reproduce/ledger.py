@@ -8,14 +8,15 @@ from typing import Any
 
 from tastemaker.base.files import atomic_file, read_json
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.choosing import CHOSEN, checkpoints
 from tastemaker.reproduce.results import Results
-from tastemaker.reproduce.runs import BASE, CHOSEN, SCORES
+from tastemaker.reproduce.runs import BASE, Shop
 
 NAME = "scores.parquet"
 
 
 def write(results: Results, arms: Iterable[Arm], path: Path) -> None:
-    """A row for each prompt of each finished arm and seed: arm, seed, chosen step, prompt, and a column a judge.
+    """A row for each prompt of each finished arm and seed: arm, seed, reported step, prompt, and a column a judge.
 
     The base models have seed −1 and step −1.
     """
@@ -29,8 +30,7 @@ def write(results: Results, arms: Iterable[Arm], path: Path) -> None:
     ]
     for arm in named:
         for seed in results.seeds_of(arm):
-            place = shop.place(arm, seed)
-            places.append((arm.name, seed, int(read_json(place / CHOSEN)["step"]), place / SCORES))
+            places.append((arm.name, seed, _step(shop, arm, seed), shop.scores(arm, seed)))
     columns: dict[str, list[Any]] = {name: [] for name in ("arm", "seed", "step", "prompt", *judges)}
     for name, seed, step, scores in places:
         found = read_json(scores)
@@ -44,3 +44,8 @@ def write(results: Results, arms: Iterable[Arm], path: Path) -> None:
     table = pa.table({name: pa.array(values, kinds.get(name)) for name, values in columns.items()})
     with atomic_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def _step(shop: Shop, arm: Arm, seed: int) -> int:
+    place = shop.place(arm, seed)
+    return checkpoints(place / "run")[-1][0] if arm.last else int(read_json(place / CHOSEN)["step"])

@@ -112,6 +112,7 @@ def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None
         faster=None,
         devices="one H200",
         share=lambda paper: SHARES.get(paper, paper),
+        cut=lambda share: {"count": round(share * pairs)},
         ranks={32: 32, 64: 64, 256: 256},
         papers={"qsd": tuple(BASES), "dde": tuple(name + FULL for name in BASES)},
         basis=BASIS,
@@ -124,7 +125,7 @@ def budget(arm: Arm, pairs: int = PAIRS) -> int:
     """Pairs that a run reads: DPO-QSD's each once, DDE's 2000 (SDXL 1500) steps of 2048."""
     if arm.model.endswith(FULL):
         return FULL_STEPS[arm.model.removesuffix(FULL)] * FULL_BATCH
-    return max(1, (arm.pairs.passes or 1) * int(arm.pairs.share * pairs + 0.5))
+    return max(1, (arm.pairs.passes or 1) * round(arm.pairs.share * pairs))
 
 
 def candidates(arm: Arm) -> list[Settings]:

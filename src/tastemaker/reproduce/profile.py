@@ -78,7 +78,7 @@ class Profile:
     ``checkpoints`` evenly spaced ones the best by ``chosen_by`` (a judge) on the ``tune`` prompts is reported on the
     ``test`` prompts, and no prompt is in both. ``budget`` is the number of pairs that a run reads, with repetition.
     ``candidates`` are the settings that are tried for an arm, in the order of trial (one means that nothing is tuned);
-    ``faster`` is the rate that the best of them is tried with at last.
+    ``faster`` is the rate that the best of them is tried with at last, where they all have one rate.
     """
 
     name: str
@@ -100,6 +100,8 @@ class Profile:
     """What costs are of, as in "one core" or "one H100"."""
     share: Callable[[float], float]
     """From a share of the pairs in the paper to the one used here."""
+    cut: Callable[[float], Mapping[str, float]]
+    """From a share that is used here to the fields of `rank.ranking.Cut`."""
     ranks: Mapping[int, int]
     """From a LoRA rank of the paper to the one used here."""
     best: float = 0.0533

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tastemaker.base.files import atomic_file, write_text
+from tastemaker.base.files import write_text
 from tastemaker.report import ranking
 from tastemaker.report.page import Figure, Gallery, Picture
 from tastemaker.reproduce.arm import Arm, Pairs
 from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.output import picture, save
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
@@ -78,10 +79,9 @@ def quality(ranked: Path, data: Path, stem: Path) -> list[str]:
     lines: list[str] = []
     for figure in figures[:2]:  # the third, of the prompts, is none of the paper's
         name = f"{stem.name}-{figure.name}"
-        write_text(stem.with_name(f"{name}.svg"), standalone(figure))
         rows = (dict(zip(figure.data, values, strict=True)) for values in zip(*figure.data.values(), strict=True))
         write_text(stem.with_name(f"{name}.csv"), tidy(tuple(figure.data), list(rows)))
-        lines += [f"![{figure.name}]({name}.svg)", "", figure.caption, ""]
+        lines.append(picture(figure, stem.parent, stem.name))
     scorer = ranking.scorers(ranked)[0]
     return [*lines, normal(raw_differences(ranked, data, scorer)), "", steep(ranking.read(ranked).quality)]
 
@@ -143,16 +143,6 @@ def steep(quality: Floats) -> str:
     )
 
 
-def standalone(figure: Figure) -> str:
-    """A figure of the report as an SVG file, with the report's own colours, that follows light and dark."""
-    from importlib.resources import files
-
-    palette = files("tastemaker.report").joinpath("templates", "palette.css").read_text(encoding="utf-8")
-    style = f"<style>{palette} text {{ font-family: sans-serif }} svg {{ background: var(--surface) }}</style>"
-    head, rest = figure.wide.split(">", 1)
-    return f"{head}>{style}{rest}"
-
-
 def _rows(gallery: Gallery) -> list[list[str]]:
     head = ["caption", "Q", "winner", "loser"]
     rows = ([_plain(strip.prompt), strip.note, *map(_under, strip.pictures)] for strip in gallery.strips)
@@ -172,8 +162,7 @@ def _sheet(gallery: Gallery, path: Path) -> None:
     from tastemaker.evaluate.contact_sheet import comparison_sheet
 
     rows = [(f"{strip.note}: {strip.prompt}", [_image(one) for one in strip.pictures]) for strip in gallery.strips]
-    with atomic_file(path) as temporary:
-        comparison_sheet([one.label for one in gallery.strips[0].pictures], rows).save(temporary, format="png")
+    save(comparison_sheet([one.label for one in gallery.strips[0].pictures], rows), path)
 
 
 def _image(picture: Picture) -> Image:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import write_text
-from tastemaker.reproduce import d3po, dde, grid, ledger, qsd
+from tastemaker.reproduce import d3po, dde, grid, ledger, mark, qsd
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit
 from tastemaker.reproduce.profile import Profile, Room
@@ -47,12 +47,15 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
 
     Every stage is done once, whatever needs it; finished ones are left alone, so a stopped call goes on where it was,
     and several processes may work in one folder (`stage.carry_out`). The page is written of all that is finished, also
-    by other calls. Raises `UserError` for a name that is none.
+    by other calls. Raises `UserError` for a name that is none, and where the folder holds results of something else.
     """
     started, known = time.monotonic(), exhibits(shop.profile)
     wanted = chosen(known, only)
     if dry_run:
+        mark.check(shop)
         return prices(shop, wanted, seeds)
+    with awaited(shop.out):
+        mark.leave(shop)
     done = carry_out(_stages(shop, wanted, seeds))
     tell(shop, known)
     return {"stages": done, "page": shop.out / PAGE, "seconds": time.monotonic() - started}

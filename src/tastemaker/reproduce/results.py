@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tastemaker.base.files import read_json
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.runs import SCORES, Shop
+from tastemaker.reproduce.runs import Shop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +45,14 @@ class Results:
         return self.shop.base(model).done
 
     def _has(self, arm: Arm, seed: int) -> bool:
-        return (self.shop.place(arm, seed) / SCORES).exists()  # a whole stage would draw the prompts, for its costs
+        return self.shop.scores(arm, seed).exists()  # a whole stage would draw the prompts, for its costs
 
     def scores(self, arm: Arm | None, judge: str, seeds: Sequence[int], model: str) -> Floats:
         """[S, N] of an arm, or of the base ``model`` where ``arm`` is None, times the judge's scale."""
         import numpy as np
 
         shop = self.shop
-        files = [shop.base(model).out if arm is None else shop.place(arm, seed) / SCORES for seed in seeds]
+        files = [shop.base(model).out if arm is None else shop.scores(arm, seed) for seed in seeds]
         raw = np.array([read_json(file)[judge] for file in files], np.float64)
         return raw * shop.profile.judge(judge).scale
 
@@ -75,6 +75,14 @@ def crossed(values: ArrayLike, confidence: float = 0.95) -> Interval:
     error = math.sqrt(d.mean(1).var(ddof=1) / seeds + d.mean(0).var(ddof=1) / prompts)
     half = float(stats.t.ppf((1 + confidence) / 2, seeds - 1)) * error
     return Interval(mean, mean - half, mean + half)
+
+
+def share(values: ArrayLike) -> Interval:
+    """`crossed` of shares, kept between 0 and 1; that of one seed stays infinite."""
+    found = crossed(values)
+    if math.isinf(found.low):
+        return found
+    return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
 
 
 def reading(interval: Interval) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import read_json, write_json
+from tastemaker.reproduce import choosing
 from tastemaker.reproduce.arm import Arm, Pairs
+from tastemaker.reproduce.choosing import SCORES, checkpoints
 from tastemaker.reproduce.profile import Model, Profile, Settings
 from tastemaker.reproduce.stage import Stage
 
@@ -24,10 +26,8 @@ if TYPE_CHECKING:
     from tastemaker.train.recipe import Recipe
 
 Build = Callable[[str], "Scorer"]
-SCORES, CURVE, CHOSEN = "scores.json", "curve.json", "chosen.json"
+LAST, CURVE = "last.json", "curve.json"
 BASE = "base"
-SAME_SCALE = {"single-shot": "dde-single", "discounted": "discounted", "min-snr": "min-snr"}
-"""The credit that stands for all with this weight when settings are tuned."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,18 @@ class Shop:
         )
 
     def tuned(self, arm: Arm) -> Stage:
-        """The settings of the arms that share a loss, a weight and a kind of pairs."""
-        like = self._like(arm)
+        """The settings of the arms that share a loss and a weight, whatever pairs they read (`choosing`)."""
+        like = choosing.settled_by(arm)
         place = self.out / "tuned" / f"{like.name}.json"
         base, profile = self.profile.models[arm.model], self.profile
-        trials = len(profile.candidates(arm)) + (profile.faster is not None)
+        trials = len(choosing.trials(profile, like))
         seconds = 0.0 if trials == 1 else trials * self._seconds(base, profile.budget(arm), len(profile.tune()))
         needs = (self.pairs(like.pairs, 0), self.cache(arm.model))
-        return Stage(f"tune {like.name}", "tune", place, lambda: self._tune(like, place), seconds, needs)
+        return Stage(f"tune {like.name}", "tune", place, lambda: choosing.tune(self, like, place), seconds, needs)
 
     def trained(self, arm: Arm, seed: int) -> Stage:
         """A run with its checkpoints."""
+        arm = arm.run
         place = self.place(arm, seed) / "run"
         needs = (self.pairs(arm.pairs, seed), self.cache(arm.model), self.tuned(arm))
         seconds = self.profile.budget(arm) * self.profile.models[arm.model].speed.pair
@@ -97,17 +98,19 @@ class Shop:
         return Stage(f"train {arm.name} seed {seed}", "train", place / "summary.json", train, seconds, needs)
 
     def scored(self, arm: Arm, seed: int) -> Stage:
-        """The chosen checkpoint's images of the test prompts, by every judge."""
+        """The test prompts by the chosen checkpoint (of an arm with ``last``: by the last one), by every judge."""
         place, run = self.place(arm, seed), self.trained(arm, seed)
         base = self.profile.models[arm.model]
-        images = len(self.profile.test()) + self.profile.checkpoints * len(self.profile.tune())
-        seconds = images * base.speed.draw
+        tried = 0 if arm.last else self.profile.checkpoints * len(self.profile.tune())
+        seconds = (len(self.profile.test()) + tried) * base.speed.draw
 
         def score() -> None:
-            chosen = self._choose(arm, place)
-            self.judge(arm.model, chosen, place / "images", self.profile.test(), place / SCORES)
+            adapter = checkpoints(place / "run")[-1][1] if arm.last else choosing.choose(self, arm, place)
+            images = place / ("last" if arm.last else "images")
+            self.judge(arm.model, adapter, images, self.profile.test(), self.scores(arm, seed))
 
-        return Stage(f"score {arm.name} seed {seed}", "draw and score", place / SCORES, score, seconds, (run,))
+        name = f"score {arm.name} seed {seed}"
+        return Stage(name, "draw and score", self.scores(arm, seed), score, seconds, (run,))
 
     def curve(self, arm: Arm, seed: int) -> Stage:
         """Every checkpoint on the test prompts: what a figure against samples used needs."""
@@ -144,8 +147,12 @@ class Shop:
         return int(train["batch_size"]) * int(train.get("accumulate", 1))
 
     def place(self, arm: Arm, seed: int) -> Path:
-        """The folder of an arm's seed."""
-        return self.out / "runs" / arm.name / f"seed-{seed}"
+        """The folder of an arm's seed; what is reported of a run's end lies in the run's own."""
+        return self.out / "runs" / arm.run.name / f"seed-{seed}"
+
+    def scores(self, arm: Arm, seed: int) -> Path:
+        """Every judge's raw scores of the test prompts."""
+        return self.place(arm, seed) / (LAST if arm.last else SCORES)
 
     def recipe(self, arm: Arm, seed: int, settings: Settings, out: Path) -> Recipe:
         """The model's recipe with the arm's pairs, method and settings."""
@@ -166,13 +173,13 @@ class Shop:
             "epochs": math.ceil(budget / pairs),
             "max_pairs": budget,
         }
-        every = max(1, budget // self.pairs_a_step(arm.model) // self.profile.checkpoints)
+        every = math.ceil(math.ceil(budget / self.pairs_a_step(arm.model)) / self.profile.checkpoints)
         kept = {"seed": seed, "lr": settings["lr"], "checkpoint_every": every, "keep_checkpoints": 1000}
         tree["train"] = {**model.tree["train"], **kept}
         return Recipe.model_validate(tree)
 
     def judge(self, model: str, adapter: Path | None, images: Path, prompts: Sequence[str], to: Path) -> None:
-        """Draw ``prompts`` and write every judge's scores of them."""
+        """Draw ``prompts`` and write every judge's raw scores of them."""
         from tastemaker.evaluate import images as generated
         from tastemaker.evaluate.generating import generate
         from tastemaker.score.batches import score_batch
@@ -188,10 +195,11 @@ class Shop:
             dtype=base.dtype,
             **more,
         )
-        found: dict[str, list[float]] = {judge.name: [] for judge in self.profile.judges}
+        scorers = {judge.name: self.build(judge.spec) for judge in self.profile.judges}
+        found: dict[str, list[float]] = {name: [] for name in scorers}
         for texts, pictures in generated.batches(images, 0, 256):
-            for judge in self.profile.judges:
-                found[judge.name] += (judge.scale * score_batch(self.build(judge.spec), texts, pictures)).tolist()
+            for name, scorer in scorers.items():
+                found[name] += score_batch(scorer, texts, pictures).tolist()
         write_json(to, found)
 
     def _import(self, folder: Path, names: Sequence[str]) -> None:
@@ -208,64 +216,12 @@ class Shop:
 
         scorer = self.build(self.profile.rankers[pairs.scorer or next(iter(self.profile.rankers))]).id
         drawn: dict[str, Any] = {} if pairs.kind == "best" else {"order": "random", "seed": seed}
-        share: dict[str, Any] = {} if pairs.kind == "all" else {"fraction": pairs.share}
-        rank(self.out / "data", scorer, folder, Cut(**drawn, **share))
-
-    def _tune(self, arm: Arm, place: Path) -> None:
-        """Try the candidates in order, then the best of them at the faster rate; the best mean on the tune prompts."""
-        found: list[tuple[float, Settings]] = []
-        trials = list(self.profile.candidates(arm))
-        if len(trials) == 1:
-            return write_json(place, dict(trials[0]))
-        for settings in trials:
-            found.append((self._trial(arm, settings), settings))
-        if self.profile.faster is not None:
-            settings = {**max(found, key=lambda each: each[0])[1], "lr": self.profile.faster}
-            found.append((self._trial(arm, settings), settings))
-        return write_json(place, dict(max(found, key=lambda each: each[0])[1]))
-
-    def _trial(self, arm: Arm, settings: Settings) -> float:
-        from tastemaker.train.training import train
-
-        words = "-".join(f"{name}={value:g}" for name, value in settings.items())
-        place = self.out / "trials" / arm.name / words
-        if not (place / SCORES).is_file():
-            train(self.recipe(arm, 0, settings, place / "run"))
-            self.judge(arm.model, place / "run", place / "images", self.profile.tune(), place / SCORES)
-        return _mean(read_json(place / SCORES)[self.profile.chosen_by])
-
-    def _choose(self, arm: Arm, place: Path) -> Path:
-        """The checkpoint with the best mean on the tune prompts; of equal ones the earliest."""
-        found: dict[int, float] = {}
-        there = dict(checkpoints(place / "run"))
-        for step, adapter in there.items():
-            at = place / "tune" / f"step-{step:06d}"
-            if not (at / SCORES).is_file():
-                self.judge(arm.model, adapter, at / "images", self.profile.tune(), at / SCORES)
-            found[step] = _mean(read_json(at / SCORES)[self.profile.chosen_by])
-        best = max(found, key=lambda step: (found[step], -step))
-        write_json(place / CHOSEN, {"step": best, "tune": {str(step): mean for step, mean in found.items()}})
-        return there[best]
-
-    def _like(self, arm: Arm) -> Arm:
-        """The arm by which the settings of ``arm`` are found: same loss and weight, on all or on the best pairs."""
-        best = Pairs("best", next(iter(self.profile.rankers)), self.profile.share(self.profile.best))
-        pairs = Pairs() if arm.pairs.kind == "all" else best
-        return Arm(arm.model, pairs, arm.loss, SAME_SCALE.get(arm.scale[1], "uniform"))
+        cut: dict[str, Any] = {} if pairs.kind == "all" else dict(self.profile.cut(pairs.share))
+        rank(self.out / "data", scorer, folder, Cut(**drawn, **cut))
 
     def _seconds(self, base: Model, pairs: int, images: int) -> float:
         return pairs * base.speed.pair + images * base.speed.draw
 
 
-def checkpoints(run: Path) -> list[tuple[int, Path]]:
-    """Step and folder of every checkpoint of a run, the last one last."""
-    found = sorted((run / "checkpoints").glob("step-*"))
-    return [(int(path.name.removeprefix("step-")), path) for path in found if not path.name.endswith("-000000")]
-
-
 def _model(profile: Profile) -> Model:
     return next(iter(profile.models.values()))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

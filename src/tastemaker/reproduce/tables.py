@@ -12,8 +12,9 @@ from tastemaker.base.files import write_json, write_text
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Claim, Paper, scored
+from tastemaker.reproduce.output import finite
 from tastemaker.reproduce.profile import Judge
-from tastemaker.reproduce.results import Results, crossed, reading
+from tastemaker.reproduce.results import Results, crossed, reading, share
 from tastemaker.reproduce.runs import BASE, Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.typeset import latex, tidy
@@ -78,7 +79,7 @@ class Table:
         said = judged(self.claims, results, self.model)
         plain = {label: [asdict(cell) for cell in some] for label, some in cells.items()}
         tests = [{"claim": each.claim.says, "seeds": each.seeds, **asdict(each.difference)} for each in said]
-        write_json(folder / f"{self.key}.json", _finite({"title": self.title, "rows": plain, "claims": tests}))
+        write_json(folder / f"{self.key}.json", finite({"title": self.title, "rows": plain, "claims": tests}))
         write_text(folder / f"{self.key}.csv", tidy(COLUMNS, [*_tidy(self, cells), *_tidy_claims(said)]))
         shown, claimed = _text(self, cells, results), claim_rows(said)
         write_text(folder / f"{self.key}.tex", latex(self.title, *(rows for rows in (shown, claimed) if rows)))
@@ -97,8 +98,7 @@ def _cell(row: Row, model: str, results: Results, judge: Judge, seeds: Sequence[
     if row.arm is None:
         return Cell(judge.name, count, mean, None, None, None)
     d = results.difference(row.arm, None, judge.name)
-    wins = crossed(outcomes(d.ravel(), judge.epsilon).reshape(d.shape))
-    rate = Interval(wins.value, max(0.0, wins.low), min(1.0, wins.high))
+    rate = share(outcomes(d.ravel(), judge.epsilon).reshape(d.shape))
     both = row.against is not None and results.seeds_of(row.arm, row.against)
     partner = crossed(results.difference(row.arm, row.against, judge.name)) if both else None
     return Cell(judge.name, count, mean, crossed(d), rate, partner)
@@ -188,12 +188,3 @@ def interval(found: Interval | None, form: str) -> str:
     if not math.isfinite(found.low):
         return f"{found.value:{form}} (one seed)"
     return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})"
-
-
-def _finite(value: Any) -> Any:
-    """``value`` as JSON can hold it."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from tastemaker.base.config import read_yaml
 from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
@@ -11,16 +13,20 @@ from tastemaker.world.assets import BASE_MODEL, COMPARISONS, RECIPE
 from tastemaker.world.sample import PARQUET
 
 RATE, FASTER = 3e-4, 1e-3
-BETAS = {"constant": (30.0, 100.0, 300.0), "discounted": (30.0, 100.0, 300.0), "min-snr": (100.0, 300.0, 1000.0)}
-BETAS["single-shot"] = (3.0, 10.0, 30.0)
-"""Around what suited best in an earlier, coarser search (docs/results/methods.md), so that no end of a row wins."""
-ORPO, KTO = (0.1, 0.3, 1.0), 0.5
-SFT_RATES = (3e-5, 1e-4, 3e-4)
-PAIRS, PAIRS_SEEN = 2956, 2400
+BETAS = {
+    "dpo": (30.0, 100.0, 300.0),
+    "ipo": (30.0, 100.0, 300.0),
+    "slic": (100.0, 300.0, 1000.0),
+    "kto": (50.0, 150.0, 500.0),
+}
+WEIGHTS = {"constant": 1.0, "discounted": 1.0, "min-snr": 3.0, "single-shot": 0.1}
+"""Strengths, and what they are multiplied by for a weight: around what suited best in a coarser search before."""
+ORPO, SFT_RATES = (0.1, 0.3, 1.0), (1e-5, 3e-5, 1e-4)
+PAIRS, PAIRS_SEEN = 2956, 1920
 SHARES = {0.0533: 0.3, 0.106: 0.4, 0.16: 0.5, 1.0: 1.0}
 """Of 2,956 pairs 5.33 % would be 158: too few to train on. 30 % is what the demo keeps."""
-TUNE, TEST, SEED = 100, 300, 1
-"""Captions; the seed differs from the demo's and the earlier contests', so that none chose a setting before."""
+TUNE, TEST, SEED, SEEN = 80, 200, 1, 300
+"""Captions; those that the demo has (its seed is 0) are left out, because the recipes' settings were chosen by them."""
 
 
 def profile() -> Profile:
@@ -32,7 +38,7 @@ def profile() -> Profile:
         rank=16,
         steps=20,
         guidance=1.0,
-        speed=Speed(pair=0.008, draw=0.025, encode=0.004, score=0.004),
+        speed=Speed(pair=0.022, draw=0.075, encode=0.004, score=0.004),
         draw_batch=50,
     )
     return Profile(
@@ -53,11 +59,12 @@ def profile() -> Profile:
         tune=lambda: _captions("tune", TUNE),
         test=lambda: _captions("test", TEST),
         budget=budget,
-        checkpoints=5,
+        checkpoints=4,
         candidates=candidates,
         faster=FASTER,
         devices="one core",
         share=lambda paper: SHARES[paper],
+        cut=lambda share: {"fraction": share},
         ranks={32: 8, 64: 16, 256: 64},
         online=online.world(),
     )
@@ -77,9 +84,11 @@ def candidates(arm: Arm) -> list[Settings]:
         return [{"lr": rate} for rate in SFT_RATES]
     if loss == "orpo":
         return [{"weight": strength, "lr": RATE} for strength in ORPO]
-    share = KTO if loss == "kto" else 1.0  # its link does not halve
-    return [{"beta": share * beta, "lr": RATE} for beta in BETAS[weight]]
+    return [{"beta": WEIGHTS[weight] * beta, "lr": RATE} for beta in BETAS[loss]]
 
 
+@cache
 def _captions(split: captions.Split, count: int) -> list[str]:
-    return [captions.caption(scene) for scene in captions.draw(split, count, SEED)]
+    seen = set(captions.draw(split, SEEN, 0))
+    fresh = [scene for scene in captions.draw(split, SEEN + count, SEED) if scene not in seen]
+    return [captions.caption(scene) for scene in fresh[:count]]
