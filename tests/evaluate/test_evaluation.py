@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,59 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
+from support.painted import BASE, PROMPTS, TUNED, Channel, Redness, painted
 from support.toy_scorers import Pretty
 from tastemaker.base.errors import UserError
-from tastemaker.evaluate import looking
 from tastemaker.evaluate.evaluation import evaluate
 from tastemaker.evaluate.inception import inception_score
 from tastemaker.evaluate.safety import Safety
-
-PROMPTS = ("a <b>cat</b>", "two | dogs", "🦊 fox", "שלום")
-
-
-@dataclasses.dataclass
-class Channel:
-    """Mean of one colour channel in [0, 1]; counts the images it has seen and may break down."""
-
-    id: str
-    channel: int = 0
-    seen: int = 0
-    breaks_after: int | None = None
-    calibration: str = "identity"
-    uses_prompt: bool = False
-
-    def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> np.ndarray:  # noqa: ARG002
-        if self.breaks_after is not None and self.seen >= self.breaks_after:
-            raise UserError("the machine went down")
-        self.seen += len(images)
-        return np.array([np.asarray(image)[..., self.channel].mean() / 255 for image in images], np.float32)
-
-
-def painted(folder: Path, reds: Sequence[int], prompts: Sequence[str] = PROMPTS, seed: int = 0) -> Path:
-    """An IMAGES folder: image i is plain with red ``reds[i]``, green 100; two samples a prompt."""
-    folder.mkdir()
-    rows = []
-    for number, red in enumerate(reds):
-        buffer = io.BytesIO()
-        Image.new("RGB", (4, 4), (red, 100, 0)).save(buffer, "png")
-        rows.append(
-            {
-                "prompt_index": number // 2,
-                "prompt": prompts[number // 2],
-                "sample": number % 2,
-                "png": buffer.getvalue(),
-            }
-        )
-    schema = pa.schema({"prompt_index": pa.int32(), "prompt": pa.string(), "sample": pa.int32(), "png": pa.binary()})
-    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "images.parquet")
-    (folder / "settings.json").write_text(json.dumps({"seed": seed}))
-    return folder
-
-
-BASE = (100, 100, 100, 100, 100, 100, 100, 100)
-TUNED = (151, 151, 151, 49, 100, 100, 49, 100)
 
 
 def test_metrics_by_hand(tmp_path: Path) -> None:
@@ -111,31 +63,6 @@ def test_scores_are_stored_once_in_order(tmp_path: Path) -> None:
     assert not (tmp_path / "eval/parts").exists()
 
 
-def test_a_run_that_broke_down_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after 12 of 16 images, the second run scores the other four and ends with the same bytes."""
-    monkeypatch.setattr(looking, "CHUNK", 4)
-    folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
-    with pytest.raises(UserError, match="went down"):
-        evaluate(folders, [Channel("red@1", breaks_after=12)], tmp_path / "eval")
-    assert not (tmp_path / "eval/scores.parquet").exists()
-    again = Channel("red@1")
-    evaluate(folders, [again], tmp_path / "eval")
-    evaluate(folders, [Channel("red@1")], tmp_path / "whole")
-    assert again.seen == 4
-    for name in ("scores.parquet", "metrics.json", "table.md"):
-        assert (tmp_path / "eval" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def test_a_finished_evaluation_is_recognised(tmp_path: Path) -> None:
-    folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
-    first = evaluate(folders, [Channel("red@1")], tmp_path / "eval", resamples=10)
-    idle = Channel("red@1")
-    assert evaluate(folders, [idle], tmp_path / "eval", resamples=10) == first
-    assert idle.seen == 0
-    with pytest.raises(UserError, match="other inputs or settings"):
-        evaluate(folders, [idle], tmp_path / "eval", resamples=20)
-
-
 def test_the_table_survives_strange_names(tmp_path: Path) -> None:
     folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
     evaluate(
@@ -145,37 +72,6 @@ def test_the_table_survives_strange_names(tmp_path: Path) -> None:
     assert table.splitlines()[2].startswith("| red@1 † | a\\|b | 0.3922 |")
     assert table.splitlines()[3].startswith("| red@1 † | c d |")
     assert "no independent judge" in table
-
-
-def test_folders_that_differ_are_named(tmp_path: Path) -> None:
-    base = painted(tmp_path / "base", BASE)
-    others = {
-        "drawn with seed 1, .*base with 0": painted(tmp_path / "seed", BASE, seed=1),
-        "image 3 is sample 0 of prompt 1 'x'": painted(tmp_path / "prompt", BASE, ("a <b>cat</b>", "x", "🦊 fox", "y")),
-        "holds 6 images, .*base 8": painted(tmp_path / "short", BASE[:6]),
-    }
-    for message, other in others.items():
-        with pytest.raises(UserError, match=message) as error:
-            evaluate([base, other], [Channel("red@1")], tmp_path / "eval")
-        assert str(other) in str(error.value)
-
-
-def test_bad_arguments(tmp_path: Path) -> None:
-    folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
-    red, out = Channel("red@1"), tmp_path / "eval"
-    with pytest.raises(UserError, match="scorer 'red@1' is given twice"):
-        evaluate(folders, [red, red], out)
-    with pytest.raises(UserError, match="model name 'base' is given twice"):
-        evaluate([folders[0], folders[0]], [red], out)
-    with pytest.raises(UserError, match="1 model names given, 2 needed"):
-        evaluate(folders, [red], out, names=["one"])
-    with pytest.raises(UserError, match="--epsilon blue: no such scorer here; give one of red@1"):
-        evaluate(folders, [red], out, epsilon={"blue": 0.1})
-    with pytest.raises(UserError, match="--confidence 95"):
-        evaluate(folders, [red], out, confidence=95)
-    with pytest.raises(UserError, match=r"none/images.parquet|none/settings.json"):
-        evaluate([folders[0], tmp_path / "none"], [red], out)
-    assert not out.exists()
 
 
 def with_groups(folder: Path, **fields: Sequence[str]) -> Path:
@@ -241,17 +137,6 @@ def test_a_model_that_draws_one_picture_is_named(tmp_path: Path) -> None:
     assert "red@1 rose: it may be reward hacking." in table
 
 
-@dataclasses.dataclass
-class Redness:
-    """Two classes; the more red, the likelier the second."""
-
-    id: str = "redness@1"
-    classes: tuple[str, ...] = ("calm", "red")
-
-    def logits(self, images: Sequence[Image.Image]) -> np.ndarray:
-        return np.array([[0, image.getpixel((0, 0))[0] - 125] for image in images], np.float32)
-
-
 def test_embedding_inception_and_safety(tmp_path: Path) -> None:
     """Red above 125 is unsafe: 3 of the 8 tuned images, none of the base's."""
     folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
@@ -290,26 +175,3 @@ def test_a_scorer_of_the_runs_own_files_is_marked(tmp_path: Path) -> None:
     assert [found["red@1", model]["in_training"] for model in ("base", "a", "b")] == [False, True, False]
     assert found["red@1", "a"]["against_base"]["p_holm"] is None
     assert found["red@1", "b"]["against_base"]["p_holm"] is not None
-
-
-def test_bad_new_arguments(tmp_path: Path) -> None:
-    folders = [painted(tmp_path / "base", BASE), painted(tmp_path / "tuned", TUNED)]
-    out = tmp_path / "eval"
-    scorers = [Channel("red@1"), Channel("red@2"), Channel("green@1", 1)]
-    for named, message in (
-        ({"choose": "best:red"}, "--choose best:red: not understood; write median:SCORER"),
-        ({"choose": "median"}, "--choose median: not understood"),
-        ({"choose": "median:blue"}, "--choose blue: no such scorer here; give one of red@1"),
-        ({"choose": "median:red"}, "--choose median:red: means red@1 and red@2; give one of these ids"),
-        ({"embedding": scorers[0]}, "--embedding red@1: compares in no space of its own"),
-        ({"classifier": Redness(), "splits": 9}, "--splits 9: there are 8 images a model; give at most that"),
-        ({"splits": 0}, "--splits 0: must be at least 1"),
-        ({"resamples": 0}, "--resamples 0: must be at least 1"),
-    ):
-        with pytest.raises(UserError, match=message):
-            evaluate(folders, scorers, out, **named)  # type: ignore[arg-type]
-    table = pq.read_table(folders[0] / "images.parquet")
-    pq.write_table(table.filter(pa.array([True, False] * 4)), folders[0] / "images.parquet")
-    with pytest.raises(UserError, match="--choose median:red@1: there is one sample a prompt"):
-        evaluate(folders[:1], scorers, out, choose="median:red@1")
-    assert not out.exists()

@@ -1,38 +1,25 @@
-"""The section about an online run: numbers by hand, what is shown of people's runs, hostile texts, wrong input."""
+"""The section about an online run: numbers by hand, what is said, what is shown of people's runs, hostile texts."""
 
 from __future__ import annotations
 
 import html
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from support.report_example import write_run
-from support.rounds_example import CHOICES, SCORER, paint, write_online
-from tastemaker.base.errors import UserError
-from tastemaker.data.store import write_images
+from support.rounds_example import SCORER, page, strips, write_online
 from tastemaker.method.clip import RatioClip
 from tastemaker.method.evidence import Transition
 from tastemaker.method.method import Credit, Method
 from tastemaker.method.pairwise import Logistic, Squared
 from tastemaker.report import curves, inputs, rounds
-from tastemaker.report.page import Figure, Picture, Strip
-from tastemaker.report.reporting import report
-from tastemaker.rollout.choices import Choice
-from tastemaker.rollout.stream import net_wins
+from tastemaker.report.page import Figure
 from tastemaker.train.recipe import d3po
 
 HOSTILE = "<script>document.title='owned'</script>"
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_online(tmp_path_factory.mktemp("runs") / "two rounds")
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +35,6 @@ def drawn(run: Path) -> dict[str, Figure]:
 
 def words(run: Path) -> str:
     return " ".join(rounds.says(inputs.read_online(run)))
-
-
-def strips(run: Path) -> tuple[Strip, ...]:
-    return rounds.pictures(inputs.read_online(run)).strips
-
-
-def page(out: Path, *runs: Path) -> str:
-    report(out, runs=runs)
-    return out.read_text(encoding="utf-8")
 
 
 def test_a_round_s_interval_by_hand(figures: dict[str, Figure]) -> None:
@@ -152,72 +130,6 @@ def test_margins_by_step_by_hand(figures: dict[str, Figure]) -> None:
     assert data["share of margins above 0"] == [0.25, 1.0]
 
 
-def test_net_wins_and_marks_by_hand(run: Path) -> None:
-    """Prompt 1 is the most decided; its samples in the order 1, 2, 0 have +2, 0 and −2."""
-    found = strips(run)
-    assert [strip.prompt for strip in found] == ["round 0: a blue square", "round 1: a blue square"]
-    for strip in found:
-        assert [(picture.label, picture.mark) for picture in strip.pictures] == [
-            ("+2", "good"),
-            ("0", ""),
-            ("-2", "bad"),
-        ]
-    assert [picture.alt[:8] for picture in found[0].pictures] == ["Sample 1", "Sample 2", "Sample 0"]
-    assert all(expected(1, 1, sample) == found[1].pictures[at].source for at, sample in enumerate((1, 2, 0)))
-
-
-def expected(number: int, prompt: int, sample: int) -> str:
-    from tastemaker.data.images import decode
-    from tastemaker.report.gallery import picture
-
-    return picture(decode(paint(number, prompt, sample)), alt="", label="").source
-
-
-def test_swapping_a_pair_changes_no_net_win() -> None:
-    choices = [Choice(*row) for row in CHOICES if row[0] == 1]  # type: ignore[arg-type]
-    turned = [Choice(c.prompt, c.b, c.a, {"a": "b", "b": "a"}.get(c.label, "tie")) for c in choices]  # type: ignore[arg-type]
-    assert net_wins(choices) == net_wins(turned) == {1: {1: 2, 2: 0, 0: -2}}
-
-
-def test_the_most_decided_prompt() -> None:
-    """The first of equals; ties decide nothing; prompt 0 where nothing was decided."""
-    tie, decided = Choice(4, 0, 1, "tie"), [Choice(3, 0, 1, "a"), Choice(2, 0, 1, "b")]
-    assert rounds.most_decided([tie, tie, *decided]) == 2
-    assert rounds.most_decided([tie, *decided, Choice(3, 0, 2, "a")]) == 3
-    assert rounds.most_decided([tie]) == rounds.most_decided([]) == 0
-
-
-def test_rounds_are_chosen_evenly_with_both_ends() -> None:
-    assert rounds.evenly(range(3), 6) == [0, 1, 2]
-    assert rounds.evenly(range(11), 6) == [0, 2, 4, 6, 8, 10]
-    assert rounds.evenly(range(10), 6) == [0, 2, 4, 5, 7, 9]
-
-
-def test_of_many_images_the_best_and_the_worst_are_shown(tmp_path: Path) -> None:
-    pictures = strips(write_online(tmp_path / "run", samples=12))[0].pictures
-    assert len(pictures) == rounds.ACROSS
-    assert [picture.mark for picture in (pictures[0], pictures[-1])] == ["good", "bad"]
-
-
-def undecided(run: Path, labels: str) -> list[Picture]:
-    """The pictures of a round whose three comparisons of prompt 0 have these labels."""
-    pairs = ((0, 1), (0, 2), (1, 2))
-    rows = [
-        {"prompt": 0, "a": a, "b": b, "label": {"t": "tie"}.get(label, label)}
-        for (a, b), label in zip(pairs, labels, strict=True)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), run / "rounds/round-000/choices.parquet")
-    return list(rounds.strip(run, 0).pictures)
-
-
-def test_nothing_is_marked_where_all_are_equal(tmp_path: Path) -> None:
-    """Ties alone, and a circle: 0 beats 1, 1 beats 2, 2 beats 0. Of two best, both are marked."""
-    run = write_online(tmp_path / "run", rounds=1)
-    for labels in ("ttt", "aba"):
-        assert [(picture.label, picture.mark) for picture in undecided(run, labels)] == [("0", "")] * 3
-    assert [picture.mark for picture in undecided(run, "taa")] == ["good", "good", "bad"]
-
-
 def test_people_as_judges_leave_no_rewards(tmp_path: Path) -> None:
     run = write_online(tmp_path / "people", scorer=None)
     assert not (run / "rounds/round-000/rewards.parquet").exists()
@@ -261,12 +173,6 @@ def test_names_that_differ_in_odd_characters_have_figures_of_their_own(tmp_path:
     assert page(tmp_path / "r.html", *runs).count("Learning from fresh samples: a") == 4  # in the menu, too
 
 
-def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / place / "same") for place in ("one", "two")]
-    with pytest.raises(UserError, match="two runs are called same; rename a folder"):
-        page(tmp_path / "r.html", *runs)
-
-
 def test_hostile_texts_are_text(tmp_path: Path) -> None:
     """In a prompt, a scorer's name and a folder's name."""
     run = write_online(tmp_path / "<b>run", texts=(HOSTILE, HOSTILE + "\0"), scorer="<i>&scorer", rounds=1)
@@ -283,81 +189,6 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     assert page(tmp_path / "one.html", run).replace("one-data", "two-data") == page(tmp_path / "two.html", run)
     for path in (tmp_path / "one-data").glob("*.csv"):
         assert path.read_bytes() == (tmp_path / "two-data" / path.name).read_bytes()
-
-
-def remove(name: str) -> Callable[[Path], None]:
-    return lambda run: (run / name).unlink()
-
-
-def damage(name: str) -> Callable[[Path], None]:
-    def do(run: Path) -> None:
-        (run / name).write_bytes(b"no such thing")
-
-    return do
-
-
-def break_images(run: Path) -> None:
-    """Bytes that are no image any more, in an intact table."""
-    path = run / "rounds/round-000/images/images-00000.parquet"
-    table = pq.read_table(path)
-    at = table.schema.get_field_index("bytes")
-    pq.write_table(table.set_column(at, table.schema.field("bytes"), pa.array([b"x"] * len(table))), path)
-
-
-def change_images(run: Path) -> None:
-    write_images(run / "rounds/round-000", [paint(9, 9, 9)])
-
-
-def forget_scorer(run: Path) -> None:
-    path = run / "rounds/round-001/rewards.parquet"
-    pq.write_table(pq.read_table(path).slice(0, 0), path)
-
-
-def forget_prompt(run: Path) -> None:
-    path = run / "rounds/round-000/rollouts.parquet"
-    pq.write_table(pq.read_table(path).slice(0, 3), path)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (remove("rounds/round-001/rewards.parquet"), "round-001/rewards.parquet: no such file"),
-        (remove("rounds/round-001/choices.parquet"), "round-001/choices.parquet: no such file"),
-        (remove("rounds/round-000/rollouts.parquet"), "round-000/rollouts.parquet: no such file"),
-        (remove("rounds/round-000/images/images-00000.parquet"), "round-000/images: no images here"),
-        (damage("rounds/round-000/choices.parquet"), "round-000/choices.parquet: not readable as Parquet"),
-        (damage("rounds/round-000/images/images-00000.parquet"), "images-00000.parquet: damaged"),
-        (damage("memory.safetensors"), "memory.safetensors: damaged"),
-        (remove("recipe.yaml"), "recipe.yaml: no such file"),
-        (break_images, "round-000/images: an image is damaged"),
-        (change_images, "round-000/images: the image [0-9a-f]{64} is not here"),
-        (forget_scorer, "round-001/rewards.parquet: holds nothing of world-utility"),
-        (forget_prompt, "round-000/rollouts.parquet: holds no image of prompt 1"),
-    ],
-)
-def test_errors_name_the_file(tmp_path: Path, wrong: Callable[[Path], None], message: str) -> None:
-    run = write_online(tmp_path / "run")
-    wrong(run)
-    with pytest.raises(UserError, match=message) as caught:
-        rounds.learning(run)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_log_without_rounds_is_refused(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
-    (run / "rounds").mkdir()
-    with pytest.raises(UserError, match=r"metrics\.jsonl: no line of a round"):
-        rounds.learning(run)
-
-
-def test_a_trace_of_another_shape_is_refused(tmp_path: Path) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    for tensors, message in (({"trace": np.zeros((2, 10), np.float32)}, "shape"), ({"x": np.zeros(1)}, "damaged")):
-        save_file(tensors, tmp_path / "memory.safetensors")
-        with pytest.raises(UserError, match=message):
-            inputs.read_trace(tmp_path / "memory.safetensors")
 
 
 def test_thinning_keeps_training_lines_alone() -> None:

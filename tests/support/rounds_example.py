@@ -17,6 +17,10 @@ from safetensors.numpy import save_file
 from tastemaker.base import files
 from tastemaker.base.config import write_yaml
 from tastemaker.data.store import write_images
+from tastemaker.report import inputs
+from tastemaker.report import rounds as section
+from tastemaker.report.page import Strip
+from tastemaker.report.reporting import report
 from tastemaker.train.recipe import D3po
 
 SCORER = "world-utility"
@@ -107,3 +111,12 @@ def write_trace(path: Path) -> None:
     trace[0, :, 2], trace[0, 1, 7] = (3, 1), 2
     trace[1, :, 2], trace[1, 1, 7] = (-0.6, 0.2), 0.4
     save_file({"trace": trace}, path)
+
+
+def strips(run: Path) -> tuple[Strip, ...]:
+    return section.pictures(inputs.read_online(run)).strips
+
+
+def page(out: Path, *runs: Path) -> str:
+    report(out, runs=runs)
+    return out.read_text(encoding="utf-8")

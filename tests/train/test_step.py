@@ -8,77 +8,28 @@ from dataclasses import replace
 import pytest
 import torch
 
-from support.models import LATENT_SHAPE, TEXT_SHAPE, save_tiny_sd
+from support.keyed import PAIRS, SEED, SINGLES, FakeCache, batch_of, pair
+from support.models import save_tiny_sd
 from tastemaker.backbone.adapter import attach
-from tastemaker.backbone.backbone import Moments
 from tastemaker.backbone.choice import Full, Lora
 from tastemaker.backbone.load import load
-from tastemaker.encode.cache import EMPTY
 from tastemaker.method.memory import Memory
 from tastemaker.method.method import Credit, Method
 from tastemaker.method.pairwise import Logistic
 from tastemaker.method.pointwise import Pointwise, Sft
 from tastemaker.method.when import Range
 from tastemaker.process.prediction import Prediction
-from tastemaker.rank.pairs import Pair
-from tastemaker.train.batch import Batch, Side, draws, make_batch
 from tastemaker.train.step import Outcome
 from tastemaker.train.step import step as judge
 
-SEED = 7
 CHOICES = [Lora(rank=4), Full()]
 HEADS = ["epsilon", "v_prediction"]
-
-
-class FakeCache:
-    """Moments, sizes and embeddings that are functions of the key."""
-
-    def shape_of(self, _):
-        return LATENT_SHAPE
-
-    def images_of(self, pair):
-        return pair.winner, pair.loser
-
-    def time_ids(self, shas):
-        return torch.stack([torch.rand(6, generator=_generator(f"size of {sha}")) for sha in shas])
-
-    def moments(self, shas):
-        draw = [torch.randn(2, *LATENT_SHAPE, generator=_generator(sha)) for sha in shas]
-        return Moments(torch.stack([mean for mean, _ in draw]), torch.stack([std.abs() for _, std in draw]))
-
-    def condition(self, shas):
-        return {"embeds": torch.stack([torch.randn(*TEXT_SHAPE, generator=_generator(sha)) for sha in shas])}
-
-
-def _generator(key):
-    return torch.Generator().manual_seed(sum(ord(letter) * 31**at for at, letter in enumerate(key)) % 2**31)
-
-
-def pair(number, winner=None, loser=None):
-    return Pair(
-        pair_id=f"pair-{number}",
-        prompt=f"prompt {number}",
-        prompt_sha=f"prompt-{number}",
-        winner=winner or f"image-{number}-w",
-        loser=loser or f"image-{number}-l",
-        strength=1.0,
-        quality=0.5,
-        psi_winner=0.7,
-        psi_loser=0.3,
-    )
-
-
-def batch_of(pairs, visits=None, **settings):
-    return make_batch(pairs, visits or [0] * len(pairs), FakeCache(), SEED, **settings)
 
 
 def step(backbone, trainable, batch, method, seed=SEED, memory=None) -> Outcome:
     """One step with an empty memory."""
     memory = memory or Memory(method, backbone.schedule, backbone.head, backbone.device)
     return judge(backbone, trainable, batch, method, memory, seed)
-
-
-PAIRS = [pair(number) for number in range(4)]
 
 
 @pytest.fixture(scope="module", params=HEADS)
@@ -230,65 +181,6 @@ def test_beta_reaches_the_link(trained):
     torch.testing.assert_close(outcome.loss, torch.nn.functional.softplus(-5 * outcome.stats["margin"]))
 
 
-def test_draws_are_functions_of_seed_pair_and_visit_alone():
-    when = Method().credit.when
-
-    def drawn(pairs, visits, seed=SEED):
-        t, eps = draws(batch_of(pairs, visits), when, 1000, seed)
-        return list(zip(t.tolist(), eps, strict=True))
-
-    def equal(one, other):
-        return one[0] == other[0] and torch.equal(one[1], other[1])
-
-    base = drawn(PAIRS, [0, 0, 0, 0])
-    assert all(equal(one, other) for one, other in zip(base, drawn(PAIRS[::-1], [0] * 4)[::-1], strict=True))
-    assert equal(base[2], drawn([PAIRS[2]], [0])[0])
-    for changed in (drawn([PAIRS[2]], [1])[0], drawn([PAIRS[2]], [0], seed=8)[0], base[1]):
-        assert changed[0] != base[2][0]
-        assert not torch.equal(changed[1], base[2][1])
-
-
-def test_times_are_uniform_over_the_schedule():
-    pairs = [pair(number) for number in range(2000)]
-    batch = Batch(
-        [one.pair_id for one in pairs], [0] * 2000, Side(torch.zeros(2000, 1, 1, 1), torch.zeros(2000, 6)), None, {}
-    )
-    t, eps = draws(batch, Method().credit.when, 1000, SEED)
-    counts = (t // 100).bincount(minlength=10)
-    assert ((counts > 150) & (counts < 250)).all(), counts  # mean 200, standard deviation 13.4
-    assert abs(float(eps.mean())) < 0.1
-    assert abs(float(eps.std()) - 1) < 0.1
-
-
-def test_latents_are_drawn_from_the_moments_with_noise_shared_inside_a_pair():
-    moments = FakeCache()
-    batch = batch_of(PAIRS)
-    winner, loser = (moments.moments([getattr(one, side) for one in PAIRS]) for side in ("winner", "loser"))
-    noise = (batch.winner.x0 - winner.mean) / winner.std
-    torch.testing.assert_close(batch.loser.x0, loser.at(noise), rtol=1e-3, atol=1e-3)
-    again, later = batch_of(PAIRS), batch_of(PAIRS, [1] * 4)
-    assert torch.equal(again.winner.x0, batch.winner.x0)
-    assert not torch.isclose(later.winner.x0, batch.winner.x0).all(1).any()
-    assert torch.equal(batch_of([PAIRS[3]]).loser.x0[0], batch.loser.x0[3])
-
-
-def test_captions_are_dropped_by_key_at_the_given_rate():
-    pairs = [pair(number) for number in range(400)]
-    empty = FakeCache().condition([EMPTY])["embeds"][0]
-
-    def dropped(pairs, p):
-        return [torch.equal(row, empty) for row in batch_of(pairs, drop_caption=p).condition["embeds"]]
-
-    assert not any(dropped(pairs, 0.0))
-    assert all(dropped(pairs, 1.0))
-    tenth = dropped(pairs, 0.1)
-    assert 20 <= sum(tenth) <= 60  # mean 40, standard deviation 6
-    assert dropped(pairs[::-1], 0.1)[::-1] == tenth
-
-
-SINGLES = [replace(pair(0), pair_id="liked", loser=None), replace(pair(1), pair_id="disliked", winner=None)]
-
-
 def test_single_images_are_judged_by_their_own_sign(trained):
     """KTO from a liked and a disliked image: the loss is that of the formula, on the errors that are reported."""
     outcome = step(*trained, batch_of(SINGLES), Method(link=Pointwise(beta=50)))
@@ -315,8 +207,3 @@ def test_every_image_tells_its_own_size(trained):
     assert images.side.tolist() == [0] * 4 + [1] * 4
     assert batch_of(PAIRS).images(losers=False).side.tolist() == [0] * 4
     assert batch_of(SINGLES).images(losers=True).side.tolist() == [0, 1]
-
-
-def test_pairs_and_single_images_do_not_share_a_batch():
-    with pytest.raises(AssertionError, match="pairs or single images"):
-        batch_of([*PAIRS, *SINGLES])
