@@ -30,11 +30,11 @@ VIT_H, VIT_L = 0.335, 0.162
 """TFLOP of an image at 224 pixels."""
 RANKERS = {"HPSv2": "hpsv2", "ImageReward": "imagereward", "PickScore": "pickscore", "Aesthetic": "aesthetic"}
 JUDGES = (
-    Judge("pickscore", "PickScore"),
-    Judge("hpsv2", "HPSv2", scale=100.0),
-    Judge("imagereward", "ImageReward"),
-    Judge("aesthetic", "Aesthetic"),
-    Judge("clip", "CLIP"),
+    Judge("pickscore", "PickScore", about="preference, by Pick-a-Pic's people; it chooses checkpoints"),
+    Judge("hpsv2", "HPSv2", scale=100.0, about="preference, by HPD v2's people; it ranks QSD's pairs"),
+    Judge("imagereward", "ImageReward", about="preference, by ImageReward's people"),
+    Judge("aesthetic", "Aesthetic", about="looks alone, by LAION's head"),
+    Judge("clip", "CLIP", about="cosine of prompt and image"),
 )
 """The first is what claims rest on: both papers print PickScore, and it does not rank the pairs that QSD keeps."""
 BASIS = {

@@ -60,13 +60,14 @@ class Model:
 class Judge:
     """A scorer that reports: its ``spec``, its name in tables, and the largest difference that is a tie.
 
-    Tables show its raw scores times ``scale``, as papers print some of them.
+    Tables show its raw scores times ``scale``, as papers print some of them; ``about`` says what it looks at.
     """
 
     spec: str
     name: str
     epsilon: float = 0.0
     scale: float = 1.0
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.base.files import write_text
-from tastemaker.reproduce import d3po, dde, grid, ledger, mark, qsd
+from tastemaker.reproduce import d3po, dde, grid, ledger, mark, page, qsd
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit
 from tastemaker.reproduce.profile import Profile, Room
@@ -16,7 +15,6 @@ from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage, awaited, carry_out, costs, ordered
 
-PAGE = "page.md"
 HOUR, GIGABYTE = 3600, 1e9
 
 
@@ -58,7 +56,7 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
         mark.leave(shop)
     done = carry_out(_stages(shop, wanted, seeds))
     tell(shop, known)
-    return {"stages": done, "page": shop.out / PAGE, "seconds": time.monotonic() - started}
+    return {"stages": done, "page": shop.out / page.NAME, "seconds": time.monotonic() - started}
 
 
 def announce(shop: Shop, only: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
@@ -71,8 +69,7 @@ def tell(shop: Shop, known: Sequence[Exhibit]) -> None:
     """Write the page, its pictures, and every score behind it, of what is finished."""
     results = Results(shop)
     with awaited(shop.out):
-        parts = [part for exhibit in known if (part := exhibit.write(results, shop.out))]
-        write_text(shop.out / PAGE, "\n".join(parts))
+        page.write(results, known, shop.out)
         ledger.write(results, [arm for exhibit in known for arm in exhibit.arms], shop.out / ledger.NAME)
 
 

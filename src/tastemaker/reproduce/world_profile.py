@@ -50,10 +50,12 @@ def profile() -> Profile:
         models={"world": model},
         rankers={"world": "world", "noise2": "world:noise=2", "noise8": "world:noise=8", "noise16": "world:noise=16"},
         judges=(
-            Judge("world-utility", "utility", 0.02),
-            Judge("world-correct", "correct"),
-            Judge("world-shapes", "shapes"),
-            Judge("world", "scorer"),
+            Judge(
+                "world-utility", "utility", 0.02, about="how well the picture shows its caption, from 0 to 1: the truth"
+            ),
+            Judge("world-correct", "correct", about="1 where everything in the caption is right"),
+            Judge("world-shapes", "shapes", about="1 where no shape is wrong or missing"),
+            Judge("world", "scorer", about="the world's own reward model, without noise: it also ranks"),
         ),
         chosen_by="utility",
         tune=lambda: _captions("tune", TUNE),
