@@ -82,4 +82,4 @@ def test_hours_are_said_before_the_work_begins(
 def test_a_dry_run_of_the_world(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(shlex.split("reproduce --out out --only table2 --dry-run")) == 0
     assert "one core" in capsys.readouterr().out
-    assert "page.md" in str(reproduce.run.__doc__)
+    assert "page/README.md" in str(reproduce.run.__doc__)

@@ -26,7 +26,7 @@ class Part:
 def test_a_damaged_part_says_so_and_the_others_stand(tmp_path: Path) -> None:
     results = Results(by_hand(tmp_path))
     page.write(results, [Part("one"), Part("two", True), Part("three")], tmp_path)
-    text = (tmp_path / "page.md").read_text()
+    text = (tmp_path / page.NAME).read_text()
     heads = [line for line in text.splitlines() if line.startswith("#")]
     assert heads == ["# The papers' tables and figures, profile world", "### one", "### two", "### three"]
     assert "### two\n\nNot written: scores.json: is no JSON; delete it\n" in text

@@ -225,6 +225,6 @@ def test_the_page_waits_for_its_turn(shop: Shop) -> None:
         tell(shop, [])
     assert time.monotonic() - started > 0.2
     assert child.wait() == 0
-    assert (shop.out / "page.md").read_text().startswith("# The papers' tables and figures, profile paper")
+    assert (shop.out / "page" / "README.md").read_text().startswith("# The papers' tables and figures, profile paper")
     with locked(shop.out):
         pass

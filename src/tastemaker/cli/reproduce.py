@@ -29,7 +29,7 @@ def run(
     in one folder at the same time, such as one a GPU with seeds of its own.
 
     Args:
-        out: Folder of the runs; OUT/page.md tells what came out so far, OUT/scores.parquet holds every score.
+        out: Folder of the runs; OUT/page/README.md tells what came out so far, beside it lies every score and picture.
         profile: world is the small world here and now; paper the papers' own models, data and sizes, in GPU-hours.
         only: Tables, figures or papers, by default all; a wrong name lists them.
         seeds: Seeds of the training; prompts and initial noise are the same for all.

@@ -1,4 +1,4 @@
-"""OUT/page.md: what the figures are of, then every exhibit's part."""
+"""OUT/page: what the figures are of, then every exhibit's part, with its pictures and numbers beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tastemaker.reproduce.profile import Judge, Profile
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.tables import rows_of
 
-NAME = "page.md"
+FOLDER, NAME = "page", "README.md"
+"""A folder that can be committed or sent as it is, and whose page shows by itself."""
 
 
 def write(results: Results, known: Sequence[Exhibit], folder: Path) -> None:

@@ -56,7 +56,7 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
         mark.leave(shop)
     done = carry_out(_stages(shop, wanted, seeds))
     tell(shop, known)
-    return {"stages": done, "page": shop.out / page.NAME, "seconds": time.monotonic() - started}
+    return {"stages": done, "page": shop.out / page.FOLDER / page.NAME, "seconds": time.monotonic() - started}
 
 
 def announce(shop: Shop, only: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def tell(shop: Shop, known: Sequence[Exhibit]) -> None:
     """Write the page, its pictures, and every score behind it, of what is finished."""
     results = Results(shop)
     with awaited(shop.out):
-        page.write(results, known, shop.out)
-        ledger.write(results, [arm for exhibit in known for arm in exhibit.arms], shop.out / ledger.NAME)
+        page.write(results, known, shop.out / page.FOLDER)
+        ledger.write(results, [arm for exhibit in known for arm in exhibit.arms], shop.out / page.FOLDER / ledger.NAME)
 
 
 def prices(shop: Shop, wanted: Sequence[Exhibit], seeds: Sequence[int]) -> dict[str, Any]:

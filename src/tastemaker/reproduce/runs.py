@@ -216,7 +216,7 @@ class Shop:
 
         scorer = self.build(self.profile.rankers[pairs.scorer or next(iter(self.profile.rankers))]).id
         drawn: dict[str, Any] = {} if pairs.kind == "best" else {"order": "random", "seed": seed}
-        cut: dict[str, Any] = {} if pairs.kind == "all" else dict(self.profile.cut(pairs.share))
+        cut: dict[str, Any] = {} if pairs.share == 1.0 else dict(self.profile.cut(pairs.share))
         rank(self.out / "data", scorer, folder, Cut(**drawn, **cut))
 
     def _seconds(self, base: Model, pairs: int, images: int) -> float:
