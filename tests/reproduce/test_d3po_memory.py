@@ -57,12 +57,16 @@ def peaks(one: list[int | None], chain: list[int | None]) -> dict:
 @pytest.mark.parametrize(
     ("one", "chain", "says"),
     [
-        ([7, 7, 7], [10, 20, 40], "does not depend on the number of steps holds here"),
-        ([7, 8, 7], [10, 20, 40], "does not depend on the number of steps does not hold here"),
-        ([7, 7, 7], [10, 10, 10], "does not depend on the number of steps does not hold here"),
-        ([7, 7, 7], [10, 20, None], "grows 2.0 times from 5 to 10 steps"),
-        ([7, 7, 7], [10, 20, 40], "grows 4.0 times from 5 to 20 steps"),
+        ([7, 7, 7], [10, 20, 40], "while the chain's grows with it, holds here"),
+        ([1000, 1010, 1000], [10, 20, 40], "grows with it, holds here"),
+        ([1000, 1011, 1000], [10, 20, 40], "grows with it, does not hold here"),
+        ([7, 7, 7], [10, 10, 10], "grows with it, does not hold here"),
+        ([7, 7, 7], [100, 200, 320], "grows with it, holds here"),
+        ([7, 7, 7], [100, 200, 319], "grows with it, does not hold here"),
+        ([7, 7, 7], [10, 20, None], "grows 2.0 times from 5 to 10 steps, 2 times as many"),
+        ([7, 7, 7], [10, 20, 40], "grows 4.0 times from 5 to 20 steps, 4 times as many"),
         ([7, None, None], [10, None, None], "nothing is said"),
+        ([7, 7, 7], [10, None, None], "nothing is said"),
         ([7, 7, 7], [None, None, None], "nothing is said"),
     ],
 )

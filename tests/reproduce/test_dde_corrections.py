@@ -35,16 +35,19 @@ def put(shop, seed, records):
 
 
 def test_movement_by_hand(tmp_path):
-    """C of (·, −1, −3) is (−4, −3, 0), of norm 5; of (·, −4, −6) it is (−10, −6, 0): moved by (−6, −3, 0)."""
+    """C of (·, −1, −3) is (−4, −3, 0), of norm 5; of (·, −4, −6) it is (−10, −6, 0): moved by (−6, −3, 0).
+
+    The first correction has not moved from any.
+    """
     shop = by_hand(tmp_path)
     put(shop, 0, {10: record(-9, -1, -3), 20: record(-9, -4, -6)})
     put(shop, 1, {10: record(-9, -1, -3), 20: record(-7, -1, -3)})
     found = moves(shop, DDE)
-    assert found["10"] == [1.0, 1.0]
+    assert found["10"] == []
     assert found["20"] == pytest.approx([np.sqrt(45 / 136), 0.0])
     line = _moves_said({"DDE": found, "DDE-step": {}})
     assert line[0].endswith("| seeds | step 10 | step 20 |")
-    assert line[2] == "| DDE | 2 | 1.000 | 0.288 |"
+    assert line[2] == "| DDE | 2 | – | 0.288 (0.000 to 0.575) |"
     assert line[3] == "| DDE-step | 0 | – | – |"
 
 

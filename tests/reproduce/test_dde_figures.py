@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from support.reproduced import by_hand, small_profile, write_arm, write_base
 from tastemaker.cli.scorers import build
+from tastemaker.method.method import Method
+from tastemaker.report.credit import Entry, Recorded
 from tastemaker.reproduce import dde
+from tastemaker.reproduce import dde_figures as module
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.dde_figures import beat
+from tastemaker.reproduce.dde_figures import beat, say_effective, say_middle, together, where
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import carry_out, ordered
@@ -71,6 +76,61 @@ def test_exhibits_have_keys_of_their_own():
     assert {"inception", "coefficients", "corrections", "saturation", "beats"} <= set(keys)
 
 
+def entry(peak: float, height: float = 1.0, count: float = 1.0) -> Entry:
+    """A run on 100 steps whose credit is even but for a peak at ``peak`` T; ``count`` pairs each step and sign."""
+    credit = np.ones((2, 100)) * count
+    credit[:, int(100 * peak)] += 100 * height * count
+    recorded = Recorded(np.ones((2, 100)) * count, credit)
+    return Entry("one", Method(), 4, np.full(100, 0.01), np.ones(100), recorded)
+
+
+@pytest.mark.parametrize(
+    ("one", "says"), [(entry(0.5), "middle"), (entry(0.9), "elsewhere"), (entry(0.5, 0.01), "nowhere")]
+)
+def test_where_a_credit_peaks(one, says):
+    assert where(one) == says
+
+
+def test_pairs_ordered_rightly_say_where_a_credit_peaks():
+    for other in (entry(0.9), entry(0.5, 0.01)):
+        both = np.stack([other.recorded.credit[0], entry(0.5).recorded.credit[1]])
+        assert where(replace(entry(0.5), recorded=Recorded(np.ones((2, 100)), both))) == "middle"
+
+
+def test_the_papers_words_are_counted_over_seeds():
+    some = [entry(0.5)] * 3 + [entry(0.9), entry(0.5, 0.01)]
+    said = say_middle("DDE", some)
+    assert said.endswith(
+        "Of 5 seeds it does in 3 (0.25 to 0.75 T, pairs ordered rightly), peaks elsewhere in 1 and has no clear peak "
+        "in 1."
+    )
+    assert say_middle("DDE", some[:4]).endswith("too few seeds (4) to say whether it does here.")
+
+
+def test_seeds_are_added_up_by_hand():
+    """One seed with 200 pairs and a peak at 0.5, one with 400 and a higher one at 0.9: together it is at 0.9."""
+    some = [entry(0.5), entry(0.9, count=2.0)]
+    added = together("DDE", some)
+    assert added.recorded.pairs.sum() == 600
+    said = say_effective("DDE", some)
+    assert said.startswith("DDE (600 pairs of 2 seeds, 50% ordered rightly): the effective credit is highest at 0.90 T")
+    assert "0.90 T (seeds: 0.50 to 0.90) for pairs ordered wrongly" in said
+    assert "paper" not in said
+    empty = replace(entry(0.5), recorded=Recorded(np.zeros((2, 100)), np.zeros((2, 100))))
+    assert say_effective("DDE", [empty]) == "DDE: no pair was counted."
+    assert where(empty) == "nowhere"
+
+
+def test_only_ddes_own_arms_are_measured_by_the_papers_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "entries_of", lambda *_: [entry(0.9)] * 5)
+    text = exhibit("coefficients").write(Results(by_hand(tmp_path)), tmp_path)
+    said = [line for line in text.splitlines() if "the paper says" in line]
+    assert [line.split(":")[0] for line in said] == ["- DDE", "- DDE-single"]
+    plain = json.loads((tmp_path / "coefficients.json").read_text())
+    assert plain["seeds"] == dict.fromkeys(("Uniform", "Discounted", "DDE", "DDE-single", "DDE-step"), 5)
+    assert "Uniform, seeds: 5, margin > 0" in plain["effective-credit"]
+
+
 @pytest.mark.slow
 def test_figures_of_real_short_runs(tmp_path):
     """Credit, correction and saturation of runs of 32 pairs; margins are found again the same."""
@@ -78,9 +138,12 @@ def test_figures_of_real_short_runs(tmp_path):
     wanted = [exhibit(key) for key in ("coefficients", "corrections", "saturation")]
     carry_out(ordered(stage for each in wanted for stage in each.stages(shop, (0,))))
     coefficients, corrections, saturation = (each.write(Results(shop), tmp_path) for each in wanted)
-    assert "Uniform, seed 0: ω is 1 at every step." in coefficients
+    assert "Uniform: ω is 1 at every step." in coefficients
+    assert "Uniform (32 pairs of 1 seeds, " in coefficients
+    assert coefficients.count("too few seeds (1) to say whether it does here") == 2, "DDE and DDE-single"
+    assert json.loads((tmp_path / "coefficients.json").read_text())["seeds"]["DDE"] == 1
     assert (tmp_path / "coefficients-shares.svg").is_file()
-    assert "| DDE-step | 1 | 1.000 |" in corrections
+    assert "| DDE-step | 1 | – |" in corrections
     assert (tmp_path / "corrections-distribution.png").is_file()
     assert "| Uniform |" in saturation
     out = shop.place(UNIFORM, 0) / "saturation.json"

@@ -44,15 +44,21 @@ def test_tenths_by_hand():
 
 
 def test_the_page_by_hand(tmp_path):
-    """At step 20 one of two visits of seed 0 and both of seed 1 are saturated: 0.75."""
+    """At step 20 one of two visits of seed 0 and both of seed 1 are saturated: 0.75.
+
+    At step 10 none is: Wilson of 0 in 2, z²/(2 + z²) = 3.8415/5.8415 at most. Seed 2 has other steps.
+    """
     shop = by_hand(tmp_path)
     for seed, z in enumerate(([4.0, 0.0], [4.0, 5.0])):
         at = {"10": {"z": [0.0, 0.0], "t": [10, 990]}, "20": {"z": z, "t": [10, 990]}}
         write_json(margins(shop, UNIFORM, seed).out, {"steps": 1000, "at": at})
+    write_json(margins(shop, UNIFORM, 2).out, {"steps": 1000, "at": {"15": {"z": [9.0, 9.0], "t": [10, 990]}}})
     text = exhibit().write(Results(shop), tmp_path)
-    assert "| Uniform | 10 | 2 | 0.000 (0.000 to 0.000) | 0 | 0 | 0 |" in text
+    assert "- Uniform: left out for other checkpoints than most: seed 2" in text
+    assert "| Uniform | 10 | 2 | 0.000 (0.000 to 0.658) | 0 | 0 | 0 |" in text
     assert "| Uniform | 20 | 2 | 0.750 (0.000 to 1.000) |" in text
     plain = json.loads((tmp_path / "saturation.json").read_text())
+    assert plain["Uniform"]["seeds"] == 2
     assert plain["Uniform"]["by tenth of t"] == [1.0, *[None] * 8, 0.5]
     assert (tmp_path / "saturation.png").read_bytes().startswith(b"\x89PNG")
 

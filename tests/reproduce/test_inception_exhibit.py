@@ -93,12 +93,12 @@ def test_the_table_by_hand(shop, tmp_path):
     assert "Images: 960 an arm and seed" in text
     assert rows(text)[1:] == [
         ["base", "1", "12.000", "", "", "0.500"],
-        ["Uniform", "1", "24.000", "+12.000 (one seed)", "not said: one seed", "1.000"],
+        ["Uniform", "1", "24.000", "+12.000 (one seed)", "too few seeds (1) to say", "1.000"],
     ]
     write_arm(shop, DPO, 1, {"utility": [0.0] * 4, "correct": [0] * 4})
     put(shop, DPO, 1, sure([number % 12 for number in prompts()[1]]))
     _, _, (_, seeds, score, change, verdict, right) = rows(exhibit().write(Results(shop), tmp_path))
-    assert (seeds, score, verdict, right) == ("2", "18.000", "not distinguishable", "0.750")
+    assert (seeds, score, verdict, right) == ("2", "18.000", "too few seeds (2) to say", "0.750")
     assert change.startswith("+6.000 (")
     plain = json.loads((tmp_path / "inception.json").read_text())
     assert plain["settings"] == {"a class": 4, "samples": 10, "parts": 5, "seed": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import astuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,10 +13,11 @@ from PIL import Image
 
 from support.datasets import RedScorer, png, sha, write_data
 from support.reproduced import by_hand
+from tastemaker.base.files import sha256_text
 from tastemaker.data.comparison import Comparison
 from tastemaker.rank.ranking import Cut, rank
 from tastemaker.reproduce.arm import Pairs
-from tastemaker.reproduce.qsd_pairs import ends, exhibits, normal, quality, raw_differences, steep
+from tastemaker.reproduce.qsd_pairs import ends, exhibits, normal, over_prompts, quality, raw_differences, steep
 from tastemaker.reproduce.results import Results
 from tastemaker.score.runner import score
 
@@ -45,7 +47,10 @@ def folders(shop):
 def test_raw_differences_by_hand(shop):
     """Winner − loser: 90 − 20, 60 − 20, 60 − 40, 20 − 90 hundredths; the tie has none."""
     ranked, data, _ = folders(shop)
-    np.testing.assert_allclose(sorted(raw_differences(ranked, data, "red@1")), [-0.7, 0.2, 0.4, 0.7], atol=1e-6)
+    prompts, found = raw_differences(ranked, data, "red@1")
+    np.testing.assert_allclose(sorted(found), [-0.7, 0.2, 0.4, 0.7], atol=1e-6)
+    cats = sorted(value for prompt, value in zip(prompts, found, strict=True) if prompt == sha256_text("cat"))
+    np.testing.assert_allclose(cats, [-0.7, 0.2, 0.7], atol=1e-6)
 
 
 def test_quality_has_both_figures_with_their_numbers(shop):
@@ -68,14 +73,30 @@ def test_the_drawing_stands_alone(shop):
         assert not re.search(r'(?:src|href)="(?!#)', text)
 
 
-@pytest.mark.parametrize(("shift", "says"), [(0.0, "that holds 0"), (0.2, "that does not hold 0")])
-def test_normal(shift, says):
-    """A thousand normal scores, deviation 1, made symmetric: mean exactly ``shift``; ± 1.96/√1000 = 0.062."""
+def test_normal():
+    """A thousand normal scores, made symmetric: mean 0.2, ± 1.96 · deviation/√1000; no word of what it proves."""
     half = np.random.default_rng(0).normal(size=500)
-    text = normal(np.concatenate([half, -half]) + shift)
-    assert says in text
-    assert "± 0.06" in text
-    assert "skewness +0.00" in text
+    scores = np.concatenate([half, -half]) + 0.2
+    text = normal([f"{number}" for number in range(1000)], scores)
+    low, high = map(float, re.search(r"mean \+0\.2 \((\S+) to (\S+):", text).groups())
+    assert high - low == pytest.approx(2 * 1.96 * scores.std() / 1000**0.5, rel=0.06)
+    assert f"{0.2 / scores.std(ddof=1):+.2f} deviations from 0; skewness +0.00" in text
+    assert "1,000 pairs of 1,000 prompts" in text
+
+
+def test_pairs_of_a_prompt_are_drawn_together():
+    """Nine equal pairs a prompt say no more than one: the interval of 400 prompts, not of 3,600 pairs."""
+    values = np.random.default_rng(1).normal(size=400)
+    prompts = [f"{number}" for number in range(400)]
+    one, nine = over_prompts(prompts, values), over_prompts(np.repeat(prompts, 9).tolist(), np.repeat(values, 9))
+    assert astuple(nine) == pytest.approx(astuple(one))
+    assert one.high - one.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
+
+
+def test_prompts_with_more_pairs_weigh_more():
+    """A prompt of three pairs at 1 and one of one at −1: a draw has the mean 1 (¼), ½ (half of them) or −1 (¼)."""
+    found = over_prompts(["a", "b", "a", "a"], np.array([1.0, -1.0, 1.0, 1.0]))
+    assert astuple(found) == (0.5, -1.0, 1.0)
 
 
 def test_steep_by_hand():

@@ -12,7 +12,7 @@ from support.reproduced import by_hand, write_arm, write_base
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Judge
-from tastemaker.reproduce.results import Results, crossed, reading, share
+from tastemaker.reproduce.results import Results, alike, crossed, p_value, reading, share
 
 ONE, TWO = Arm("world"), Arm("world", loss="ipo")
 T4 = 2.7764451
@@ -48,6 +48,27 @@ def test_crossed_does_not_care_for_order_and_follows_shift_and_scale():
     assert (moved.low, moved.high) == pytest.approx((3 - 2 * plain.high, 3 - 2 * plain.low))
 
 
+def test_p_by_hand():
+    """As `test_crossed_by_hand`, t = 3/√2 with one degree of freedom: Cauchy's, p = 1 − 2/π · arctan t = 0.2805."""
+    assert p_value([[1, 3], [3, 5]]) == pytest.approx(1 - 2 / math.pi * math.atan(3 / math.sqrt(2)))
+    assert p_value([[-1, -3], [-3, -5]]) == p_value([[1, 3], [3, 5]])
+    assert p_value([[-1, 1], [1, -1]]) == 1
+
+
+def test_p_is_one_of_one_seed_and_certain_without_spread():
+    assert p_value([[1.0, 2.0, 6.0]]) == 1
+    assert p_value([[2.0, 2.0], [2.0, 2.0]]) == 0
+    assert p_value([[0.0, 0.0], [0.0, 0.0]]) == 1
+
+
+@pytest.mark.parametrize("shift", [-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0])
+def test_p_is_where_an_interval_just_reaches_zero(shift):
+    values = np.random.default_rng(2).normal(shift, 1, (5, 7))
+    p = p_value(values)
+    assert min(abs(end) for end in (crossed(values, 1 - p).low, crossed(values, 1 - p).high)) < 1e-9
+    assert (p < 0.05) == (crossed(values).low > 0 or crossed(values).high < 0)
+
+
 def test_one_seed_has_no_interval():
     found = crossed([[1.0, 2.0, 6.0]])
     assert found == Interval(3.0, -math.inf, math.inf)
@@ -74,17 +95,21 @@ def test_coverage_of_five_seeds(seed_sd, prompt_sd, residual, least, most):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "says"),
+    ("low", "high", "seeds", "p", "says"),
     [
-        (0.1, 0.3, "holds"),
-        (-0.3, -0.1, "does not hold: the other way round"),
-        (-0.1, 0.3, "not distinguishable"),
-        (0.0, 0.3, "not distinguishable"),
-        (-math.inf, math.inf, "not said: one seed"),
+        (0.1, 0.3, 5, None, "holds"),
+        (-0.3, -0.1, 5, None, "does not hold: the other way round"),
+        (-0.1, 0.3, 5, None, "not distinguishable"),
+        (0.0, 0.3, 9, None, "not distinguishable"),
+        (0.1, 0.3, 5, 0.05, "holds"),
+        (0.1, 0.3, 5, 0.051, "not distinguishable"),  # the interval is not corrected, p is
+        (-0.3, -0.1, 5, 0.01, "does not hold: the other way round"),
+        (0.1, 0.3, 4, 0.001, "too few seeds (4) to say"),
+        (-math.inf, math.inf, 1, None, "too few seeds (1) to say"),
     ],
 )
-def test_reading(low, high, says):
-    assert reading(Interval((low + high) / 2 if math.isfinite(low) else 1.0, low, high)) == says
+def test_reading(low, high, seeds, p, says):
+    assert reading(Interval((low + high) / 2 if math.isfinite(low) else 1.0, low, high), seeds, p) == says
 
 
 def test_win_rates_with_ties_by_hand():
@@ -99,6 +124,14 @@ def test_a_share_stays_a_share():
     assert crossed(values).high > 1 > 0 > crossed(values).low
     assert share(values) == Interval(0.75, 0.0, 1.0)
     assert share([[1.0, 0.0]]) == crossed([[1.0, 0.0]])
+
+
+def test_a_share_that_never_varies_is_not_sure():
+    """Wilson's over 4 prompts, however many seeds: 4/(4 + z²) = 0.5101 of all, 1 − 0.5101 of none."""
+    for seeds in (2, 5):
+        assert share([[1.0] * 4] * seeds) == Interval(1.0, pytest.approx(0.5101, abs=5e-5), 1.0)
+        assert share([[0.0] * 4] * seeds) == Interval(0.0, 0.0, pytest.approx(0.4899, abs=5e-5))
+    assert share([[0.5] * 4] * 2).low < 0.5 < share([[0.5] * 4] * 2).high
 
 
 def test_differences_are_over_the_seeds_that_both_have(tmp_path):
@@ -138,3 +171,10 @@ def test_a_judge_has_a_scale(tmp_path):
     write_arm(shop, ONE, 0, {"HPSv2": [0.26, 0.28]})
     assert Results(shop).scores(None, "HPSv2", [0], "world").tolist() == [[25, 26]]
     np.testing.assert_allclose(Results(shop).difference(ONE, None, "HPSv2"), [[1, 2]])
+
+
+def test_seeds_that_are_alike():
+    """Most have 9 and 20; of equally many it is the first seed's."""
+    assert alike({0: (9, 30), 1: (9, 20), 4: (9, 20)}) == ([1, 4], [0])
+    assert alike({2: (9, 30), 3: (9, 20)}) == ([2], [3])
+    assert alike({}) == ([], [])

@@ -1,24 +1,23 @@
-"""QSD's figure 5: majorities turned to QSD's side, studies put together, the page, and a study that waits."""
+"""QSD's figure 5: its stages, the page, and a study that waits for people."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 
-import pytest
-
 from support.reproduced import by_hand, write_arm
+from support.studied import items, votes
 from tastemaker.base.files import write_json
-from tastemaker.evaluate.winrate import Interval
-from tastemaker.reproduce import published
+from tastemaker.evaluate.prompts import STYLES
+from tastemaker.reproduce import paper_profile, published
 from tastemaker.reproduce.arm import Arm, Pairs
 from tastemaker.reproduce.results import Results
-from tastemaker.reproduce.study_exhibit import DPO, QSD, VOTES, above_half, exhibits, pooled, prefers_qsd
+from tastemaker.reproduce.study_exhibit import VOTES, exhibits
+from tastemaker.reproduce.study_page import told
 from tastemaker.reproduce.world_profile import profile
 from tastemaker.study import design as designs
 from tastemaker.study.design import Design
-from tastemaker.study.majority import Rate, WinRate
-from tastemaker.study.vote import Image, Item, Vote
 
 BEST = Arm("world", Pairs("best", "world", 0.3))
 
@@ -30,63 +29,8 @@ def exhibit(simulated=True):
     return next(exhibits(real, lambda _: BEST))
 
 
-def items(count=4):
-    """QSD's image stands second in every other item."""
-    return tuple(
-        Item(
-            id=number,
-            kind="pair",
-            prompt=f"prompt {number}",
-            images=tuple(Image(f"{number}-{model}", model) for model in ((DPO, QSD) if number % 2 else (QSD, DPO))),
-            category=("one", "two")[number // 2],
-        )
-        for number in range(count)
-    )
-
-
-def votes(seed, outcomes):
-    """Of each item and question so many of five raters for QSD; the others say DPO."""
-    return [
-        Vote(f"seed {seed}, simulated {person}", item, question, (item % 2) ^ int(person >= for_qsd), 4.0, 0.0)
-        for question, row in outcomes.items()
-        for item, for_qsd in enumerate(row)
-        for person in range(5)
-    ]
-
-
 ONE = {"preference": (5, 4, 3, 2), "appeal": (5, 5, 5, 5), "alignment": (0, 0, 0, 0)}
 TWO = {"preference": (0, 0, 3, 2), "appeal": (5, 5, 5, 5), "alignment": (0, 0, 0, 0)}
-
-
-def test_a_rate_is_turned_to_the_other_side():
-    rate = Rate(0.3, 0.1, 0.6, 0.2, 0.5)
-    one = WinRate(DPO, QSD, None, 10, 3, 0, 7, 2, rate, rate, Interval(0.4, 0.3, 0.6))
-    turned = prefers_qsd(one)
-    assert (turned.a, turned.b, turned.wins, turned.losses, turned.undecided) == (QSD, DPO, 7, 3, 2)
-    assert asdict(turned.rate) == pytest.approx(
-        {"value": 0.7, "wilson_low": 0.4, "wilson_high": 0.9, "low": 0.5, "high": 0.8}
-    )
-    assert asdict(turned.share) == pytest.approx({"value": 0.6, "low": 0.4, "high": 0.7})
-    assert prefers_qsd(turned) == turned
-
-
-def test_four_of_four_say_too_little():
-    """Exact limits of k of k at 95 %: 0.025^(1/k) = 0.398 of 4, 0.541 of 6; of none 0 to 1 is not asked."""
-    rate = Rate(0.52, 0.42, 0.62, 0.505, 0.54)
-    four = WinRate(QSD, DPO, None, 100, 4, 95, 0, 1, rate, rate, Interval(0.5, 0.5, 0.5))
-    assert asdict(above_half(four)) == pytest.approx({"value": 0.02, "low": 0.025**0.25 - 0.5, "high": 0.5})
-    assert above_half(replace(four, wins=6)).low == pytest.approx(0.005)
-    assert above_half(replace(four, wins=0)) == Interval(0.52 - 0.5, 0.505 - 0.5, 0.54 - 0.5)
-
-
-def test_two_studies_of_the_same_prompts_are_one():
-    """Preference: QSD has the majority in 3 of 4 pairs and in 1 of 4: 4 of 8, over 4 prompts, by 10 raters."""
-    found = pooled([(items(), votes(0, ONE)), (items(), votes(1, TWO))])
-    assert found.raters == 10
-    one = next(each for each in found.after if each.question == "preference")
-    rate = prefers_qsd(next(each for each in one.win_rates if each.category is None))
-    assert (rate.wins, rate.losses, rate.prompts, rate.rate.value) == (4, 4, 4, 0.5)
-    assert one.agreement.units == 8
 
 
 def put(shop, seed, outcomes):
@@ -101,24 +45,53 @@ def rows(text):
 
 
 def test_the_page_by_hand(tmp_path):
+    """Five studies, all alike. Preference: 3 of 4 prompts, 0.75 ± t₄ · √(0.25/4), cut at 1.
+
+    Appeal and alignment: nothing varies, so Wilson's over 4 prompts: 4/(4 + z²) = 0.510, and 1 − 0.510; p = 2 · Φ(−2)
+    = 0.0455, times 3 by Holm: too much for a sentence.
+    """
     shop = by_hand(tmp_path)
-    put(shop, 0, ONE)
-    put(shop, 1, TWO)
+    for seed in range(5):
+        put(shop, seed, ONE)
     text = exhibit().write(Results(shop), tmp_path)
     heading, *_ = text.splitlines()
     assert heading == "### QSD, figure 5: blind study (world); simulated raters, no people"
-    assert "4 pairs (the paper: 100), 120 votes of 10 simulated raters in 2 studies" in text
+    assert "4 pairs (the paper: 100), 300 votes of 25 simulated raters in 5 studies" in text
     found = rows(text)
-    counts, rate, _, _, alone, _, verdict, *paper = found["preference"]
-    assert (counts, alone, verdict) == ("4 / 0 / 4 / 0", "0.75, 0.25", "not distinguishable")
-    assert rate == "0.500 (0.215 to 0.785)"  # Wilson, 8 pairs
+    counts, rate, alone, decided, alpha, p, verdict, *paper = found["preference"]
+    assert (counts, rate, decided) == ("15 / 0 / 5 / 0", "0.750 (0.056 to 1.000)", "0.750")
+    assert (alone, p, verdict) == ("0.75, 0.75, 0.75, 0.75, 0.75", "0.37", "not distinguishable")
+    assert re.fullmatch(r"(0\.\d{3}) \(\1 to \1\)", alpha)
     assert paper == ["0.62", "0.58"]
-    assert found["appeal"][0] == "8 / 0 / 0 / 0"
-    assert found["appeal"][6] == "holds"
-    assert found["alignment"][0] == "0 / 0 / 8 / 0"
-    assert found["alignment"][6] == "does not hold: the other way round"
-    assert found["one"][0].startswith("0.500 (")
-    assert json.loads((tmp_path / "study.json").read_text())["simulated raters"] is True
+    assert found["appeal"][:2] == ["20 / 0 / 0 / 0", "1.000 (0.510 to 1.000)"]
+    assert found["appeal"][4:7] == ["1.000 (1.000 to 1.000)", "0.14", "not distinguishable"]
+    assert found["alignment"][:2] == ["0 / 0 / 20 / 0", "0.000 (0.000 to 0.490)"]
+    assert found["alignment"][6] == "not distinguishable"
+    assert found["one"][0] == "1.000 (0.342 to 1.000)"  # 2/(2 + z²)
+    kept = json.loads((tmp_path / "study.json").read_text())
+    assert kept["simulated raters"] is True
+    assert kept["seeds"] == [0, 1, 2, 3, 4]
+    assert kept["questions"]["preference"]["rate"]["value"] == 0.75
+    assert len(kept["studies"]) == 5
+
+
+def test_the_words_beside_a_rate():
+    """Six of six prompts, five times: p = 2 · Φ(−√6) = 0.0143, times 3 by Holm: 0.043."""
+    outcomes = {"preference": (3,) * 6, "appeal": (5,) * 6, "alignment": (0,) * 6}
+    found = rows("\n".join(told([(items(6), votes(seed, outcomes)) for seed in range(5)], True).lines))
+    assert [found[name][5:7] for name in ("preference", "appeal")] == [["0.043", "holds"]] * 2
+    assert found["alignment"][5:7] == ["0.043", "does not hold: the other way round"]
+    assert found["preference"][4] != found["appeal"][4] == "1.000 (1.000 to 1.000)"
+
+
+def test_two_studies_say_nothing_yet(tmp_path):
+    shop = by_hand(tmp_path)
+    put(shop, 0, ONE)
+    put(shop, 1, TWO)
+    found = rows(exhibit().write(Results(shop), tmp_path))
+    assert found["preference"][0] == "4 / 0 / 4 / 0"
+    assert found["preference"][2] == "0.75, 0.25"
+    assert all(found[question][6].startswith("too few seeds") for question in ONE)
 
 
 def test_the_published_shares_are_the_papers():
@@ -155,4 +128,35 @@ def test_people_are_invited_and_then_counted(tmp_path):
     simulate(folder, {(question, item.id): (1.0, 0.0) for question in design.asked for item in design.items}, 0)
     text = asked.write(Results(shop), tmp_path)
     assert "60 votes of 5 people in 1 study" in text
+    assert "of these two models alone" in text
+    assert all(rows(text)[question][6].startswith("too few seeds") for question in design.asked)
     assert "imulated" not in text
+
+
+def test_the_groups_at_paper_scale_are_the_styles_of_hpsv2(tmp_path):
+    """A folder of HPSv2's four lists; a table whose field is no style has no groups, and a row may have none."""
+    (tmp_path / "tune.txt").write_text("other")
+    for style in STYLES:
+        write_json(tmp_path / "hpsv2" / f"{style}.json", [f"{style} {number}" for number in range(2)])
+    (tmp_path / "table.csv").write_text("prompt,category,style\na,1,photo\nb,2,\n")
+    (tmp_path / "plain.csv").write_text("prompt,category\na,1\nb,2\n")
+    groups = [
+        paper_profile.profile((), paper_profile.DATA, tmp_path / "tune.txt", tmp_path / name).groups()
+        for name in ("hpsv2", "table.csv", "plain.csv")
+    ]
+    assert groups[0] == {f"{style} {number}": style for style in STYLES for number in range(2)}
+    assert groups[1:] == [{"a": "photo"}, {}]
+
+
+def test_people_are_asked_about_the_groups_of_the_prompts(tmp_path, monkeypatch):
+    """The stage draws equally many of each, by name; without groups of all."""
+    made = []
+    monkeypatch.setattr("tastemaker.reproduce.study_exhibit.make", lambda *given: made.append(given))
+    shop = by_hand(tmp_path)
+    for groups in ({"test": "photo"}, {}):
+        there = replace(shop, profile=replace(shop.profile, groups=lambda groups=groups: groups))
+        (stage,) = exhibit(simulated=False).stages(there, (3,))
+        stage.do()
+    place = shop.place(BEST, 3)
+    folders = {"DPO": shop.place(Arm("world"), 3) / "images", "DPO-QSD": place / "images"}
+    assert made == [(place / "study", folders, {"test": "photo"}), (place / "study", folders, {})]

@@ -14,8 +14,10 @@ from tastemaker.base import draw
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import read_json
 from tastemaker.cli.scorers import build
+from tastemaker.evaluate.prompts import STYLES
 from tastemaker.reproduce import study_simulated as module
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.study_exhibit import exhibits
 from tastemaker.reproduce.study_simulated import answer, categories, make, prompts, simulate, worth
@@ -48,6 +50,19 @@ def test_prompts_are_drawn_equally_of_each_category():
 
 def test_without_categories_all_prompts_are_alike():
     assert set(prompts(["a", "b", "b", "c"], {}, 3)) == {"a", "b", "c"}
+
+
+def test_with_more_categories_than_prompts_all_are_alike():
+    texts = [f"{number}" for number in range(10)]
+    found = prompts(texts, {text: f"kind {text}" for text in texts}, 9)
+    assert len(set(found)) == 9
+    assert sorted(prompts(texts, {text: f"kind {text}" for text in texts}, 10)) == texts
+
+
+def test_of_four_styles_25_each_and_none_without_a_style():
+    named = {f"{style} {number}": style for style in STYLES for number in range(60)}
+    found = prompts([*named, "without"], named)
+    assert Counter(map(named.get, found)) == dict.fromkeys(set(named.values()), 25)
 
 
 def test_fewer_prompts_than_wanted_are_still_equally_many_of_each():
@@ -179,6 +194,7 @@ def test_a_study_that_was_killed_is_begun_again(folders, tmp_path, monkeypatch):
     stage.do()
     killed = said_by(stage.out)
     assert len(killed) == 5 * 3 * 8
+    assert "8 pairs (the paper: 100), 120 votes of 5 simulated" in study.write(Results(made), tmp_path)
     stage.out.unlink()
     stage.do()
     assert said_by(stage.out) == killed

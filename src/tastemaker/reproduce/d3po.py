@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import write_json
+from tastemaker.evaluate.holm import holm
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce import d3po_runs, online
 from tastemaker.reproduce.arm import Arm
@@ -17,7 +17,7 @@ from tastemaker.reproduce.d3po_rates import Rates
 from tastemaker.reproduce.exhibit import Exhibit, Paper
 from tastemaker.reproduce.output import save
 from tastemaker.reproduce.profile import Judge, Profile
-from tastemaker.reproduce.results import Results, crossed, share
+from tastemaker.reproduce.results import ALPHA, SURE, Results, crossed, p_value, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
@@ -71,10 +71,13 @@ class Rewards:
         return "\n".join([f"### {self.title}", "", *self._lines(shop, there), ""])
 
     def _lines(self, shop: Shop, there: Sequence[str]) -> Iterator[str]:
+        found = changes(shop, there)
         yield from (f"![{self.title}]({self.key}.png)", "", CAPTION, "")
-        yield from rows_of([HEAD, *(row for name in there for row in _rows(shop, name))])
+        yield from rows_of([HEAD, *map(_row, found)])
         yield from ("", NOTE, "")
-        yield from (_sentence(shop, name) for name in there)
+        if online.AESTHETICS not in self.tasks and online.PEOPLE in self.tasks:
+            yield from (STANDS_IN, "")
+        yield from (_sentence(name, [one for one in found if one.task == name]) for name in there)
         for name in there:
             yield from ("", f"{name}, the base in the first row, then a row a seed:", "")
             yield f"![{name}]({self.key}-{name}.png)"
@@ -97,40 +100,68 @@ CAPTION = (
     "every round has other prompts. The table is of held-out prompts, from the same noise, after the last round."
 )
 NOTE = (
-    "† by this the model was taught; the others show what it costs. Our source of the paper prints no figures of its "
-    "curves, so none stand beside ours."
+    "† by this the model was taught; the others show what it costs. Intervals are over seeds and prompts and not "
+    "corrected; what is said below is, for all rows (Holm). Our source of the paper prints no figures of its curves, "
+    "so none stand beside ours."
+)
+STANDS_IN = (
+    "The paper's third reward, aesthetics, has no counterpart here: the small world has no scorer of beauty. In its "
+    f"place stands `{online.PEOPLE}`, a simulated person who goes by the world's own utility and errs; that is no "
+    "measure of beauty, and its curve is not the paper's."
 )
 HEAD = ["task", "judged by", "seeds", "base", "D3PO", "D3PO − base (95 %)", "win rate (95 %)"]
 
 
-def difference(shop: Shop, name: str, judge: Judge) -> tuple[float, float, Interval, Interval]:
-    """Means of the base and of what was learned, their difference and the win rate on held-out prompts."""
+@dataclass(frozen=True)
+class Change:
+    """Held-out prompts of a task by one judge: means of the base and of what was learned, and how they differ.
+
+    ``p`` is after Holm over all that is told beside it; ``taught`` says whether the model was taught by this judge.
+    """
+
+    task: str
+    judge: str
+    taught: bool
+    seeds: int
+    before: float
+    after: float
+    by: Interval
+    wins: Interval
+    p: float
+
+    @property
+    def way(self) -> str:
+        """In which direction, as far as it can be said."""
+        if self.seeds < SURE:
+            return f"too few seeds ({self.seeds}) to say"
+        if self.p > ALPHA:
+            return "not distinguishable"
+        return "higher" if self.by.value > 0 else "lower"
+
+
+def changes(shop: Shop, tasks: Sequence[str]) -> list[Change]:
+    """Every task that has run by each of its judges."""
+    found = [change(shop, name, judge) for name in tasks for judge in shop.profile.online[name].judges]
+    return [replace(one, p=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
+
+
+def change(shop: Shop, name: str, judge: Judge) -> Change:
+    """One of them, p not yet corrected."""
     before, after = d3po_runs.scores(shop, name, judge.name)
-    d = after - before
+    d, taught = after - before, judge == shop.profile.online[name].taught
     wins = share(outcomes(d.ravel(), judge.epsilon).reshape(d.shape))
-    return float(before.mean()), float(after.mean()), crossed(d), wins
+    means = float(before.mean()), float(after.mean())
+    return Change(name, judge.name, taught, len(d), *means, crossed(d), wins, p_value(d))
 
 
-def way(change: Interval) -> str:
-    """In which direction, as far as the interval says."""
-    if not math.isfinite(change.low):
-        return f"{change.value:+.3f} with one seed"
-    return "higher" if change.low > 0 else "lower" if change.high < 0 else "not distinguishable"
+def _row(one: Change) -> list[str]:
+    figures = [f"{one.before:.3f}", f"{one.after:.3f}", interval(one.by, "+.3f"), interval(one.wins, ".3f")]
+    return [one.task, one.judge + ("†" if one.taught else ""), str(one.seeds), *figures]
 
 
-def _rows(shop: Shop, name: str) -> Iterator[list[str]]:
-    seeds, task = d3po_runs.seeds_of(shop, name), shop.profile.online[name]
-    for judge in task.judges:
-        before, after, d, wins = difference(shop, name, judge)
-        mark = "†" if judge == task.taught else ""
-        figures = [f"{before:.3f}", f"{after:.3f}", interval(d, "+.3f"), interval(wins, ".3f")]
-        yield [name, judge.name + mark, str(len(seeds)), *figures]
-
-
-def _sentence(shop: Shop, name: str) -> str:
-    judges = shop.profile.online[name].judges
-    said = [f"{judge.name} {way(difference(shop, name, judge)[2])}" for judge in judges]
-    return f"- {name}, against the base on held-out prompts: {', '.join(said)}"
+def _sentence(name: str, found: Sequence[Change]) -> str:
+    said = ", ".join(f"{one.judge} {one.way}" for one in found)
+    return f"- {name}, against the base on held-out prompts: {said}"
 
 
 def _plain(shop: Shop, name: str) -> dict[str, Any]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tastemaker.base.files import write_json
+from tastemaker.evaluate.holm import holm
 from tastemaker.evaluate.winrate import Interval, outcomes, wilson
 from tastemaker.reproduce import d3po_runs, published
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper
 from tastemaker.reproduce.output import finite
-from tastemaker.reproduce.results import Results, crossed, share
+from tastemaker.reproduce.results import ALPHA, SURE, Results, crossed, p_value, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import rows_of
-
-if TYPE_CHECKING:
-    pass
 
 EVEN = 0.5
 """The win rate of a model against itself."""
@@ -30,7 +27,8 @@ EVEN = 0.5
 class Rate:
     """A share before and after, each with an interval, and ``published``, the paper's; None where nothing has run.
 
-    ``before`` None is a win rate against the base, which starts at ½. ``change`` is after − before.
+    ``before`` None is a win rate against the base, which starts at ½. ``change`` is after − before, ``p`` that
+    it is 0, after Holm over all rates of the page.
     """
 
     label: str
@@ -38,6 +36,7 @@ class Rate:
     before: Interval | None
     after: Interval
     change: Interval
+    p: float
     published: tuple[float, float]
 
 
@@ -59,7 +58,7 @@ class Rates:
     def write(self, results: Results, folder: Path) -> str:
         """The table, `rates.json` with its figures, and `rates.parquet` with every score."""
         shop = results.shop
-        found = [*distorted(shop, self.shapes), *preferred(shop, self.people)]
+        found = corrected([*distorted(shop, self.shapes), *preferred(shop, self.people)])
         if not found:
             return ""
         rates = [finite(asdict(rate)) for rate in found]
@@ -91,7 +90,7 @@ NOTE = (
     "of the utility by which this one goes; the paper asked people. The person turns a share of the answers round, so "
     "even a model that always is better gets less than all of them. Unsafe images are not measured: "
     "the small world has none, and nothing was put in their place. Intervals: before, Wilson's over captions; after, "
-    "over seeds and captions."
+    "over seeds and captions; they are not corrected, what is said below is, for all rows (Holm)."
 )
 
 
@@ -102,7 +101,8 @@ def distorted(shop: Shop, task: str) -> Iterator[Rate]:
     right, after = d3po_runs.scores(shop, task, shop.profile.online[task].taught.name)
     before = wilson(float(1 - right.mean()), len(right))
     label = "wrong or missing shape, for distorted hands"
-    yield Rate(label, len(seeds), before, share(1 - after), crossed(right - after), published.D3PO_HANDS)
+    d = right - after
+    yield Rate(label, len(seeds), before, share(1 - after), crossed(d), p_value(d), published.D3PO_HANDS)
 
 
 def preferred(shop: Shop, task: str) -> Iterator[Rate]:
@@ -118,15 +118,20 @@ def preferred(shop: Shop, task: str) -> Iterator[Rate]:
         ),
     }
     for label, won in found.items():
-        yield Rate(label, len(seeds), None, share(won), crossed(won - EVEN), paper)
+        yield Rate(label, len(seeds), None, share(won), crossed(won - EVEN), p_value(won - EVEN), paper)
+
+
+def corrected(rates: Sequence[Rate]) -> list[Rate]:
+    """The same with p after Holm."""
+    return [replace(rate, p=p) for rate, p in zip(rates, holm([rate.p for rate in rates]), strict=True)]
 
 
 def agrees(rate: Rate) -> str:
     """Whether the direction is the paper's, and how far it goes."""
     rises = rate.published[1] > rate.published[0]
-    if not math.isfinite(rate.change.low):
-        return "not said of one seed"
-    if rate.change.low <= 0 <= rate.change.high:
+    if rate.seeds < SURE:
+        return f"too few seeds ({rate.seeds}) to say"
+    if rate.p > ALPHA:
         return "not distinguishable from the base"
     if (rate.change.value > 0) != rises:
         return "does not hold: the other way round"

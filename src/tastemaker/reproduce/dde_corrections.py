@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 MEMORY = "memory.safetensors"
 BINS = 30
+ABOUT = (
+    "Means over seeds, in brackets their range. Before the first checkpoint there is no correction to have moved from. "
+    "The curves of the record are of one seed each, named there; convergence and distribution are of every seed."
+)
 
 
 @dataclass(frozen=True)
@@ -63,33 +67,35 @@ class Corrections:
         write_json(folder / f"{self.key}.json", {"moves": moved, "at the end": ends})
         draw_ends(ends, folder / f"{self.key}-distribution.png")
         pictures.append(f"![Distribution of the correction over the steps]({self.key}-distribution.png)\n")
-        return "\n".join([f"### {self.title}", "", *pictures, *_moves_said(moved), "", *_ends_said(ends), ""])
+        return "\n".join(
+            [f"### {self.title}", "", *pictures, *_moves_said(moved), "", ABOUT, "", *_ends_said(ends), ""]
+        )
 
 
 def moves(shop: Shop, arm: Arm) -> dict[str, list[float]]:
     """Step of each checkpoint → by seed ‖C − C_before‖ / ‖C‖ of the winners' correction under the policy.
 
-    Before the first checkpoint there was none: its distance is 1.
+    Nothing at the first checkpoint: there was no correction before, so its movement would be 1 by definition.
     """
     found: dict[str, list[float]] = {}
     for seed in range(MOST_SEEDS):
         if (shop.place(arm, seed) / "run" / "summary.json").exists():
             for step, distance in _moves(shop.place(arm, seed) / "run"):
-                found.setdefault(str(step), []).append(distance)
+                found.setdefault(str(step), []).extend(distance)
     return found
 
 
-def _moves(run: Path) -> Iterator[tuple[int, float]]:
+def _moves(run: Path) -> Iterator[tuple[int, list[float]]]:
     import numpy as np
 
     from tastemaker.report.credit import corrections, read_memory
 
-    before: Any = 0.0
+    before: Any = None
     for step, place in checkpoints(run):
         record = read_memory(place / MEMORY).log_ratio
         assert record is not None, f"{run} has a record"
         now = corrections(record)[0, 0]
-        yield step, float(np.linalg.norm(now - before) / np.linalg.norm(now))
+        yield step, [] if before is None else [float(np.linalg.norm(now - before) / np.linalg.norm(now))]
         before = now
 
 
@@ -129,7 +135,7 @@ def _histogram(axes: Axes, values: dict[str, list[float]]) -> None:
 
 
 def _moves_said(moved: dict[str, dict[str, list[float]]]) -> list[str]:
-    """A table of how far the correction moves from checkpoint to checkpoint, mean over seeds."""
+    """A table of how far the correction moves from checkpoint to checkpoint, mean and range over seeds."""
     steps = sorted({int(step) for found in moved.values() for step in found})
     rows = [["‖C − C of the checkpoint before‖ / ‖C‖", "seeds", *(f"step {step}" for step in steps)]]
     for label, found in moved.items():
@@ -152,4 +158,7 @@ def _ends_said(ends: dict[str, dict[str, list[float]]]) -> list[str]:
 
 
 def _mean(values: Sequence[float]) -> str:
-    return f"{sum(values) / len(values):.3f}" if values else "–"
+    if not values:
+        return "–"
+    spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{sum(values) / len(values):.3f}{spread}"

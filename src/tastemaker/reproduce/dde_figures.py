@@ -7,6 +7,7 @@ Figures of this paper are described in words in our source: it prints no numbers
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from tastemaker.base.files import write_json
 from tastemaker.evaluate.winrate import Interval, outcomes
+from tastemaker.report.credit import Recorded
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Paper, scored
 from tastemaker.reproduce.output import finite, picture, save
-from tastemaker.reproduce.results import MOST_SEEDS, Results, share
+from tastemaker.reproduce.results import MOST_SEEDS, SURE, Results, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
@@ -30,9 +32,16 @@ if TYPE_CHECKING:
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
+SIGNS = ("effective, margin <= 0", "effective, margin > 0")
+"""Of `report.credit_page.peaks`: pairs ordered wrongly, and rightly."""
+
+
 @dataclass(frozen=True)
 class Coefficients:
-    """What each arm gives to each step: weight, share at margin 0, and what its run recorded (`exhibit.Exhibit`)."""
+    """What each arm gives to each step: weight, share at margin 0, and what its runs recorded (`exhibit.Exhibit`).
+
+    The paper says of the arms called ``own`` that their credit peaks in the middle of the schedule.
+    """
 
     key: str
     paper: Paper
@@ -40,31 +49,91 @@ class Coefficients:
     model: str
     arms: tuple[Arm, ...]
     labels: tuple[str, ...]
+    own: tuple[str, ...] = ("DDE", "DDE-single")
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
-        """One run of each arm: the weight is the recipe's, the rest differs little between seeds."""
+        """One run of each arm: the weight is the recipe's, and more seeds are read where other exhibits make them."""
         yield from (shop.trained(arm, seeds[0]) for arm in self.arms)
 
     def write(self, results: Results, folder: Path) -> str:
-        """Three pictures of the first finished seed of each arm, and in words what the curves do."""
-        entries = [one for one in (self._first(results, *each) for each in self._named()) if one is not None]
-        if not entries:
+        """Three pictures, of all finished seeds of each arm together, and in words what the curves do."""
+        named = zip(self.labels, self.arms, strict=True)
+        found = {label: some for label, arm in named if (some := entries_of(results, label, arm))}
+        if not found:
             return ""
         from tastemaker.report import credit_figures as figures
-        from tastemaker.report.credit_page import say_effective, say_share, say_weight
+        from tastemaker.report.credit_page import say_share, say_weight
 
-        drawn = [figures.weights(entries), figures.shares(entries), figures.effective_credit(entries)]
+        entries = [together(label, some) for label, some in found.items()]
+        counted = [replace(one, name=f"{one.name}, seeds: {len(found[one.name])}") for one in entries]
+        drawn = [figures.weights(entries), figures.shares(entries), figures.effective_credit(counted)]
         said = [say(entry) for say in (say_weight, say_share) for entry in entries]
-        said += [say_effective(entry, entry.recorded) for entry in entries if entry.recorded is not None]
-        write_json(folder / f"{self.key}.json", {figure.name: dict(figure.data) for figure in drawn})
+        said += [say_effective(label, some) for label, some in found.items()]
+        said += [say_middle(label, some) for label, some in found.items() if label in self.own]
+        plain = {figure.name: dict(figure.data) for figure in drawn}
+        write_json(folder / f"{self.key}.json", {"seeds": {label: len(some) for label, some in found.items()}, **plain})
         pictures = [picture(figure, folder, self.key) for figure in drawn]
         return "\n".join([f"### {self.title}", "", *pictures, *(f"- {line}" for line in said), ""])
 
-    def _named(self) -> Iterator[tuple[str, Arm]]:
-        return zip(self.labels, self.arms, strict=True)
 
-    def _first(self, results: Results, label: str, arm: Arm) -> Entry | None:
-        return next(iter(entries_of(results, label, arm)), None)
+def together(label: str, entries: Sequence[Entry]) -> Entry:
+    """The runs of an arm's seeds as one: what they recorded is added up, the rest they have in common."""
+    import numpy as np
+
+    seen = [entry.recorded for entry in entries if entry.recorded is not None]
+    added = Recorded(np.sum([one.pairs for one in seen], 0), np.sum([one.credit for one in seen], 0))
+    return replace(entries[0], name=label, recorded=added)
+
+
+def say_effective(label: str, entries: Sequence[Entry]) -> str:
+    """Where the effective credit of pairs ordered wrongly and rightly is highest: of all seeds, and of each."""
+    from tastemaker.report.credit_page import peaks
+
+    added = together(label, entries)
+    assert added.recorded is not None
+    seen, tops = added.recorded.pairs.sum(1), [peaks(entry) for entry in (added, *entries)]
+    wrong, right = ([one[sign] for one in tops if sign in one] for sign in SIGNS)
+    if not wrong:
+        return f"{label}: no pair was counted."
+    return (
+        f"{label} ({seen.sum():,.0f} pairs of {len(entries)} seeds, {seen[1] / seen.sum():.0%} ordered rightly): the "
+        f"effective credit is highest at {_place(wrong)} for pairs ordered wrongly and {_place(right)} for those "
+        "ordered rightly."
+    )
+
+
+def say_middle(label: str, entries: Sequence[Entry]) -> str:
+    """In how many seeds the credit of pairs ordered rightly peaks where the paper says."""
+    from tastemaker.report.credit_page import MIDDLE
+
+    low, high = MIDDLE
+    says = f"{label}: the paper says that the credit of its method peaks in the middle of the schedule"
+    if len(entries) < SURE:
+        return f"{says}: too few seeds ({len(entries)}) to say whether it does here."
+    found = Counter(where(entry) for entry in entries)
+    return (
+        f"{says}. Of {len(entries)} seeds it does in {found['middle']} ({low:g} to {high:g} T, pairs ordered rightly), "
+        f"peaks elsewhere in {found['elsewhere']} and has no clear peak in {found['nowhere']}."
+    )
+
+
+def where(entry: Entry) -> str:
+    """Whether the effective credit of pairs ordered rightly peaks in the ``middle``, ``elsewhere`` or ``nowhere``."""
+    from tastemaker.report.credit import effective
+    from tastemaker.report.credit_figures import BINS
+    from tastemaker.report.credit_page import FLAT, MIDDLE, peaks
+
+    assert entry.recorded is not None
+    curve = effective(entry.recorded, BINS)[1]
+    if not curve.any() or curve.max() < FLAT * curve.mean():  # some part of a flat one is highest by chance
+        return "nowhere"
+    return "middle" if MIDDLE[0] <= peaks(entry)[SIGNS[1]] <= MIDDLE[1] else "elsewhere"
+
+
+def _place(tops: Sequence[float]) -> str:
+    """That of all seeds together, and from which to which those of single seeds reach."""
+    low, high = min(tops[1:]), max(tops[1:])
+    return f"{tops[0]:.2f} T" + (f" (seeds: {low:.2f} to {high:.2f})" if low != high else "")
 
 
 @dataclass(frozen=True)
@@ -97,12 +166,16 @@ class Beats:
         counts = {label: len(results.seeds_of(arm)) for label, arm in zip(self.labels, self.arms, strict=True)}
         plain = {label: {judge: asdict(rate) for judge, rate in rates.items()} for label, rates in found.items()}
         write_json(folder / f"{self.key}.json", {"seeds": counts, "beats": finite(plain)})
-        draw_beats(found, folder / f"{self.key}.png")
+        legend = {f"{label}, seeds: {counts[label]}": rates for label, rates in found.items()}
+        draw_beats(legend, folder / f"{self.key}.png")
         rows = [["", "seeds", *judges]]
         rows += [
             [name, str(counts[name]), *(interval(r, ".3f") for r in rates.values())] for name, rates in found.items()
         ]
-        said = "Share of the prompts on which the arm beats the base, ties ½; 95 % over seeds and prompts."
+        said = (
+            "Share of the prompts on which the arm beats the base, ties ½; 95 % over seeds and prompts, not corrected "
+            "for their number. One seed has no interval."
+        )
         return "\n".join([f"### {self.title}", "", f"![{said}]({self.key}.png)", "", said, "", *rows_of(rows), ""])
 
 

@@ -2,8 +2,9 @@
 
     z = β m / 2,   a pair is saturated where its share of the gradient σ(−z) < 0.05, that is z > 2.94
 
-A run logs the mean margin alone, so the margins are found again: same pairs, steps t and noise for all seeds, drawn as
-training draws them (t by the method's own rule) and by a key that training never uses.
+A run logs the mean margin alone, so the margins are found again of visits: pairs drawn from the set that the run reads
+from, each once, with steps t and noise as training draws them (t by the method's own rule) but by a key that training
+never uses. Pairs, t and noise are the same for all seeds and checkpoints of an arm.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.choosing import checkpoints
 from tastemaker.reproduce.exhibit import Paper
 from tastemaker.reproduce.output import finite, save
-from tastemaker.reproduce.results import MOST_SEEDS, Results, share
+from tastemaker.reproduce.results import MOST_SEEDS, Results, alike, share
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import interval, rows_of
@@ -38,6 +39,12 @@ VISITS = 512
 SEED, VISIT = 0x5A7, 1 << 20
 """Of the draws: no training has this visit."""
 TENTHS = 10
+ABOUT = (
+    f"z = β m / 2; saturated: σ(−z) < {LEAST}. A visit is a pair of the set that the run reads from, {VISITS} drawn "
+    "(or all, where there are fewer), each once, with one step drawn by the method's own rule and one noise, the same "
+    "for every seed and checkpoint; so it says nothing of new pairs. Intervals are over seeds and visits. Left: all "
+    "seeds together at the last checkpoint; right: the saturated share in each tenth of the steps, without intervals."
+)
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,24 @@ class Saturation:
 
     def write(self, results: Results, folder: Path) -> str:
         """The picture and the table behind it."""
-        named = zip(self.labels, self.arms, strict=True)
-        found = {label: outs for label, arm in named if (outs := finished(results.shop, arm))}
+        found, left = self._found(results.shop)
         if not found:
             return ""
         draw(found, folder / f"{self.key}.png")
         write_json(folder / f"{self.key}.json", {label: _figures(outs) for label, outs in found.items()})
-        said = (
-            f"z = β m / 2 of {VISITS} visits, the same for every seed; saturated: σ(−z) < {LEAST}. Left: of all seeds "
-            "together at the last checkpoint; right: the share that is saturated in each tenth of the steps."
-        )
         picture = f"![Distribution of z, and saturated share by step]({self.key}.png)"
-        return "\n".join([f"### {self.title}", "", picture, "", said, "", *rows_of(list(_rows(found))), ""])
+        return "\n".join([f"### {self.title}", "", picture, "", ABOUT, "", *rows_of(list(_rows(found))), "", *left, ""])
+
+    def _found(self, shop: Shop) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+        """By label what its seeds with the same checkpoints have, and lines that name the other seeds."""
+        found, left = {}, []
+        for label, arm in zip(self.labels, self.arms, strict=True):
+            outs = finished(shop, arm)
+            seeds, others = alike({seed: tuple(sorted(out["at"])) for seed, out in outs.items()})
+            if seeds:
+                found[label] = [outs[seed] for seed in seeds]
+            left += [f"- {label}: left out for other checkpoints than most: seed {seed}" for seed in others]
+        return found, left
 
 
 def margins(shop: Shop, arm: Arm, seed: int) -> Stage:
@@ -82,10 +95,10 @@ def margins(shop: Shop, arm: Arm, seed: int) -> Stage:
     return Stage(f"saturation {arm.name} seed {seed}", "margins", out, measure, seconds, (run,))
 
 
-def finished(shop: Shop, arm: Arm) -> list[dict[str, Any]]:
-    """What the stages of an arm found, a seed each."""
-    outs = [shop.place(arm, seed) / "saturation.json" for seed in range(MOST_SEEDS)]
-    return [read_json(out) for out in outs if out.exists()]
+def finished(shop: Shop, arm: Arm) -> dict[int, dict[str, Any]]:
+    """What the stages of an arm found, by seed."""
+    outs = {seed: shop.place(arm, seed) / "saturation.json" for seed in range(MOST_SEEDS)}
+    return {seed: read_json(out) for seed, out in outs.items() if out.exists()}
 
 
 def saturated(z: Floats) -> Floats:
@@ -169,7 +182,7 @@ def _last(outs: Sequence[dict[str, Any]]) -> str:
 def _rows(found: dict[str, list[dict[str, Any]]]) -> Iterator[list[str]]:
     import numpy as np
 
-    yield ["", "step", "seeds", "share saturated (95 %)", "z: 5 %", "median", "95 %"]
+    yield ["", "step", "seeds", "share saturated (95 % over seeds and visits)", "z: 5 %", "median", "95 %"]
     for label, outs in found.items():
         for step in sorted(outs[0]["at"], key=int):
             z = _z(outs, step)

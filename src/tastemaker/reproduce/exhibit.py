@@ -43,11 +43,20 @@ class Exhibit(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of a paper: ``better`` lies above ``worse`` (None: the base)."""
+    """``better`` lies above ``worse`` (None: the base); with ``margin`` it lies less than that below, or above.
+
+    ``metrics`` are those of which it is said, ``share`` of them must agree; none is the first judge. ``margin`` is in
+    standard deviations of the base's scores over prompts.
+    """
 
     says: str
     better: Arm | None
     worse: Arm | None
+    whose: Literal["paper", "ours"] = "paper"
+    """Whether the paper says or prints it, or it is our own check."""
+    metrics: tuple[str, ...] = ()
+    share: float = 1.0
+    margin: float = 0.0
 
 
 def scored(shop: Shop, model: str, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Stage]:

@@ -203,7 +203,8 @@ def _said(measured: dict[str, object]) -> list[str]:
 def _markdown(lines: Sequence[Line]) -> Iterator[str]:
     rows = [["", "seeds", "IS", "IS − base (95 %)", "rises after training", "image of its caption's class"]]
     for line in lines:
-        change = ["", ""] if line.to_base is None else [interval(line.to_base, "+.3f"), reading(line.to_base)]
+        told = line.to_base
+        change = ["", ""] if told is None else [interval(told, "+.3f"), reading(told, len(line.score))]
         rows.append([line.label, str(len(line.score)), f"{line.score.mean():.3f}", *change, f"{line.right.mean():.3f}"])
     return iter(rows_of(rows))
 

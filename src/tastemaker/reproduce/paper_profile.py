@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Judge, Model, Profile, Room, Settings, Speed
+
+if TYPE_CHECKING:
+    from tastemaker.evaluate.prompts import PromptSet
 
 DATA, SPLIT, PAIRS, CAPTIONS = "yuvalkirstain/pickapic_v2", "train", 959_500, 58_000
 BASES = {"sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5", "sdxl": "stabilityai/stable-diffusion-xl-base-1.0"}
@@ -93,7 +96,8 @@ def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None
     ``tune`` and ``test`` are files of prompts as `evaluate.prompts.read_prompts` reads them. Everything that lies on
     disk is looked at here. Raises `UserError` for what is not there, and for a prompt that is in both files.
     """
-    places, (split, pairs), (tuning, testing) = _bases(base), _count(data), _prompts(tune, test)
+    places, (split, pairs), (tuning, shown) = _bases(base), _count(data), _prompts(tune, test)
+    testing = shown.prompts
     return Profile(
         name="paper",
         data=data,
@@ -118,6 +122,7 @@ def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None
         basis=BASIS,
         once=lambda arm: not arm.model.endswith(FULL),
         online=online.sd15(places["sd15"], lambda: tuning, lambda: testing),
+        groups=lambda: _styles(shown),
     )
 
 
@@ -218,17 +223,24 @@ def _count(data: str) -> tuple[str | None, int]:
     return split, opened.rows
 
 
-def _prompts(tune: Path | None, test: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _prompts(tune: Path | None, test: Path | None) -> tuple[tuple[str, ...], PromptSet]:
     """The distinct prompts by which checkpoints are chosen, and those that are reported."""
     from tastemaker.evaluate.prompts import read_prompt_set
 
     if tune is None or test is None:
         name = "--tune-prompts" if tune is None else "--test-prompts"
         raise UserError(f"{name}: the paper profile needs a file of prompts, such as Pick-a-Pic's unique ones")
-    tuning, testing = (read_prompt_set(path).distinct().prompts for path in (tune, test))
-    if both := [prompt for prompt in tuning if prompt in set(testing)]:
+    tuning, testing = (read_prompt_set(path).distinct() for path in (tune, test))
+    reported = set(testing.prompts)
+    if both := [prompt for prompt in tuning.prompts if prompt in reported]:
         raise UserError(
             f"--tune-prompts {tune}: {both[0]!r} is in --test-prompts {test} too ({len(both)} such); checkpoints must "
             "be chosen on prompts that are not reported, so take it out of one"
         )
-    return tuning, testing
+    return tuning.prompts, testing
+
+
+def _styles(found: PromptSet) -> dict[str, str]:
+    """Prompt → style, as HPSv2's benchmark has four; empty where the file has none."""
+    styles = found.groups.get("style", ())
+    return {prompt: style for prompt, style in zip(found.prompts, styles, strict=False) if style}

@@ -118,6 +118,9 @@ class Profile:
     online: Mapping[str, OnlineTask] = field(default_factory=dict)
     """Name → what D3PO learns from fresh samples."""
 
+    groups: Callable[[], Mapping[str, str]] = dict
+    """Test prompt → its group; a study with people asks about equally many of each. Empty: prompts are drawn of all."""
+
     def of(self, paper: str) -> Profile:
         """The same profile with the models of ``paper`` alone, in its order."""
         names = self.papers.get(paper, tuple(self.models))

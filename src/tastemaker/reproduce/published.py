@@ -13,12 +13,15 @@ TABLE1 = {
     ("sdxl", "DPO"): (5.97, 0.85, 22.20, 29.40),
     ("sdxl", "DPO-QSD"): (6.21, 1.09, 22.42, 31.62),
 }
+SHARES = {"DPO": 1.0, "DPO-QSD": 0.0533}
+"""Of the pairs, in tables 1 and 4."""
 TABLE2 = {
     "SLiC-HF": (5.45, 0.33, 20.93, 26.71),
     "SLiC-HF-QSD": (5.69, 0.72, 21.24, 29.65),
     "ORPO": (5.51, 0.30, 20.57, 26.97),
     "ORPO-QSD": (5.60, 0.60, 20.80, 28.25),
 }
+TABLE2_SHARES = {"SLiC-HF": 1.0, "SLiC-HF-QSD": 0.0533, "ORPO": 1.0, "ORPO-QSD": 0.106}
 TABLE3 = {
     "DPO": (5.39, 0.27, 20.78, 26.34),
     "ImageReward": (5.40, 0.32, 20.88, 26.91),
@@ -26,7 +29,8 @@ TABLE3 = {
     "PickScore": (5.44, 0.38, 21.05, 27.52),
     "HPSv2": (5.62, 0.70, 21.26, 30.14),
 }
-TABLE3_SHARES = {"ImageReward": 1.0, "Aesthetic": 0.16, "PickScore": 0.0533, "HPSv2": 0.0533}
+TABLE3_SHARES = {"DPO": 1.0, "ImageReward": 1.0, "Aesthetic": 0.16, "PickScore": 0.0533, "HPSv2": 0.0533}
+"""Of the pairs; the rows in the paper's order."""
 TABLE4 = {
     (32, "DPO"): (5.43, 0.25, 20.93, 26.39),
     (32, "DPO-QSD"): (5.58, 0.68, 21.24, 29.82),
@@ -45,7 +49,9 @@ DDE_GAINS = {
     "sd15": {"CLIP": 0.067, "HPS": 0.039, "PickScore": 0.033},
     "sdxl": {"CLIP": 0.014, "HPS": 0.010, "PickScore": 0.031},
 }
-"""Relative gains of DDE over the base."""
+"""Gains of DDE over the base, as shares of the base's scores."""
+DDE_METRICS = ("CLIP", "HPSv2", "PickScore")
+"""The same three as our judges are called."""
 DDE_UNIFORM_CLIP = 0.331
 """CLIP score of uniform credit after 2000 iterations, Stable Diffusion 1.5."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tastemaker.base.files import write_text
+from tastemaker.evaluate.winrate import Interval, bootstrap_means, percentile_interval
 from tastemaker.report import ranking
 from tastemaker.report.page import Figure, Gallery, Picture
 from tastemaker.reproduce.arm import Arm, Pairs
@@ -32,6 +33,8 @@ Tell = Callable[[Path, Path, Path], list[str]]
 """From a RANKED folder and its DATA to lines of the page; files are called as the third path, and some more."""
 END = 0.1
 """Share of the pairs at each end of the order of Q whose fall is compared with that between them."""
+RESAMPLES = 2000
+"""Of the prompts."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ def quality(ranked: Path, data: Path, stem: Path) -> list[str]:
         rows = (dict(zip(figure.data, values, strict=True)) for values in zip(*figure.data.values(), strict=True))
         write_text(stem.with_name(f"{name}.csv"), tidy(tuple(figure.data), list(rows)))
         lines.append(picture(figure, stem.parent, stem.name))
-    scorer = ranking.scorers(ranked)[0]
-    return [*lines, normal(raw_differences(ranked, data, scorer)), "", steep(ranking.read(ranked).quality)]
+    prompts, difference = raw_differences(ranked, data, ranking.scorers(ranked)[0])
+    return [*lines, normal(prompts, difference), "", steep(ranking.read(ranked).quality)]
 
 
 def ends(ranked: Path, data: Path, stem: Path) -> list[str]:
@@ -98,8 +101,8 @@ def ends(ranked: Path, data: Path, stem: Path) -> list[str]:
     return lines
 
 
-def raw_differences(ranked: Path, data: Path, scorer: str) -> Floats:
-    """Raw score of the winner minus the loser's, of all pairs that have a quality [n]."""
+def raw_differences(ranked: Path, data: Path, scorer: str) -> tuple[list[str], Floats]:
+    """Of all pairs that have a quality the prompt's hash, and the raw score of the winner minus the loser's [n]."""
     import numpy as np
     import pyarrow as pa
 
@@ -111,21 +114,35 @@ def raw_differences(ranked: Path, data: Path, scorer: str) -> Floats:
     rows = rows.filter(rows["quality"].is_valid()).combine_chunks()
     winner, loser, prompt = (rows[name].combine_chunks() for name in names[:3])
     scores = read_scores(data, scorer)
-    return np.asarray(scores.find(winner, prompt) - scores.find(loser, prompt), np.float64)
+    return prompt.to_pylist(), np.asarray(scores.find(winner, prompt) - scores.find(loser, prompt), np.float64)
 
 
-def normal(difference: Floats) -> str:
-    """Mean, deviation and shape of raw differences beside the paper's "about normal around 0"."""
+def over_prompts(prompts: Sequence[str], values: Floats) -> Interval:
+    """Mean of ``values`` [n] with its 95 % percentile interval over prompts drawn again with all their pairs.
+
+    Pairs of one prompt share images, so they are not independent: Σ of a draw's values / Σ of its pairs.
+    """
+    import numpy as np
+
+    from tastemaker.study.resample import by_cluster
+
+    sums = by_cluster(prompts, np.stack([values, np.ones_like(values)], 1))
+    drawn = bootstrap_means(sums, RESAMPLES)
+    return percentile_interval(float(values.mean()), drawn[:, 0] / drawn[:, 1])
+
+
+def normal(prompts: Sequence[str], difference: Floats) -> str:
+    """Mean, deviation and shape of raw differences beside the paper's "about normal around 0"; no test of it."""
     from scipy import stats
 
-    mean, deviation = float(difference.mean()), float(difference.std(ddof=1))
-    error = deviation / len(difference) ** 0.5
-    holds = "an interval that holds 0" if abs(mean) < 1.96 * error else "an interval that does not hold 0"
+    mean, deviation = over_prompts(prompts, difference), float(difference.std(ddof=1))
     skew, tails = float(stats.skew(difference)), float(stats.kurtosis(difference))
     return (
-        f"The paper: the difference of scores, winner − loser, is about normal around 0. Here, before calibration, it "
-        f"has mean {mean:+.4g} ± {1.96 * error:.2g} (95 %), {holds}, deviation {deviation:.4g}, skewness "
-        f"{skew:+.2f} and excess kurtosis {tails:+.2f} (0 and 0 where normal)."
+        "The paper: the difference of scores, winner − loser, is about normal around 0. Here, before calibration, "
+        f"{len(difference):,} pairs of {len(set(prompts)):,} prompts have mean {mean.value:+.4g} ({mean.low:+.4g} to "
+        f"{mean.high:+.4g}: 95 % of drawing the prompts again), deviation {deviation:.4g}, so the mean lies "
+        f"{mean.value / deviation:+.2f} deviations from 0; skewness {skew:+.2f} and excess kurtosis {tails:+.2f} (0 "
+        "and 0 where normal)."
     )
 
 

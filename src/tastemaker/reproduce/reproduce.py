@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.reproduce import d3po, dde, grid, ledger, mark, page, qsd
+from tastemaker.reproduce import contenders, d3po, dde, grid, ledger, mark, page, qsd
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit
 from tastemaker.reproduce.profile import Profile, Room
@@ -22,7 +22,8 @@ def exhibits(profile: Profile) -> list[Exhibit]:
     """Everything that can be reproduced in ``profile``."""
     first = next(iter(profile.models))
     papers = [*qsd.exhibits(profile.of("qsd")), *dde.exhibits(profile.of("dde")), *d3po.exhibits(profile)]
-    return [*papers, grid.grid(profile, first)]
+    whole = grid.grid(profile, first)
+    return [*papers, whole, contenders.Contenders(whole)]
 
 
 def chosen(known: Sequence[Exhibit], only: Sequence[str]) -> list[Exhibit]:
@@ -54,7 +55,9 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
         return prices(shop, wanted, seeds)
     with awaited(shop.out):
         mark.leave(shop)
-    done = carry_out(_stages(shop, wanted, seeds))
+    done = 0
+    while left := [stage for stage in _stages(shop, wanted, seeds) if not stage.done]:  # a screen says what comes next
+        done += carry_out(left)
     tell(shop, known)
     return {"stages": done, "page": shop.out / page.FOLDER / page.NAME, "seconds": time.monotonic() - started}
 

@@ -56,10 +56,12 @@ def categories(captions: Sequence[str]) -> dict[str, str]:
 def prompts(texts: Sequence[str], named: Mapping[str, str], count: int = PROMPTS) -> list[str]:
     """``count`` of ``texts``, drawn, equally many of each category; all are alike where ``named`` is empty.
 
-    Where there are fewer, equally many of each all the same: as many as the smallest category has. Raises `UserError`
-    when one has none.
+    Where there are fewer, equally many of each all the same: as many as the smallest category has. Where there are more
+    categories than ``count``, all are alike. Raises `UserError` when one has none.
     """
-    groups = sorted(set(named.values())) or [""]
+    groups = sorted(set(named.values()))
+    if not 0 < len(groups) <= count:
+        named, groups = {}, [""]
     there = {name: [text for text in dict.fromkeys(texts) if named.get(text, "") == name] for name in groups}
     each = min(count // len(groups), *map(len, there.values()))
     if not each:

@@ -12,7 +12,7 @@ from tastemaker.evaluate.latex import escape
 
 Rows = Sequence[Sequence[str]]
 """The first row is the head."""
-SIGNS = {"−": "$-$", "–": "--", "×": r"$\times$", "≥": r"$\geq$"}
+SIGNS = {"−": "$-$", "–": "--", "×": r"$\times$", "≥": r"$\geq$", "±": r"$\pm$", "†": r"$\dagger$", "Δ": r"$\Delta$"}
 NO_NUMBER = ("inf", "-inf", "nan", "None")
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
@@ -43,3 +43,8 @@ def tidy(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows({name: "" if str(value) in NO_NUMBER else value for name, value in row.items()} for row in rows)
     return buffer.getvalue()
+
+
+def probability(p: float) -> str:
+    """As tables and sentences print a p value."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
