@@ -27,7 +27,8 @@ def test_the_exhibits_of_a_profile() -> None:
     assert all(exhibit.arms == () for exhibit in found)
     papers = replace(world, online=online.sd15("sd15", list, list))
     keys = [exhibit.key for exhibit in d3po.exhibits(papers)]
-    assert keys == ["rewards", "memory"], "no simulated person there"
+    assert keys == ["rewards", "rates", "memory"]
+    assert [type(d3po.exhibits(one)[1]).__name__ for one in (world, papers)] == ["Rates", "Asked"]
     assert d3po.exhibits(papers)[0].tasks == ("compressibility", "incompressibility", "aesthetics")
     assert d3po.exhibits(replace(world, online={})) == []
 

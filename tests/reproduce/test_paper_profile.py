@@ -1,4 +1,4 @@
-"""The papers' own scale: its numbers against the recipes, and its inputs."""
+"""The papers' own scale: its numbers against the recipes, and those of its costs by hand."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from support import pictures
 from tastemaker.base.config import read_yaml
-from tastemaker.base.errors import UserError
+from tastemaker.reproduce import online, sizes
 from tastemaker.reproduce import paper_profile as paper
 from tastemaker.reproduce.arm import CREDITS, SLICES, Arm, Pairs
 from tastemaker.reproduce.profile import Profile
@@ -142,10 +141,18 @@ def test_speed_by_hand(profile: Profile) -> None:
     speeds = {name: model.speed for name, model in profile.models.items()}
     assert 1 / speeds["sd15"].pair == pytest.approx(46.97, abs=0.01)
     assert 1 / speeds["sdxl"].pair == pytest.approx(5.760, abs=0.001)
-    assert 1 / paper.SIZES["sdxl"].seconds(2 * 14.1 + 2 * 6.76) == pytest.approx(7.196, abs=0.001)
+    assert 1 / sizes.SIZES["sdxl"].seconds(2 * 14.1 + 2 * 6.76) == pytest.approx(7.196, abs=0.001)
     assert 1 / speeds["sd15-full"].pair == pytest.approx(29.51, abs=0.01)
     assert speeds["sd15"].draw == pytest.approx(81.456 / 237)
     assert speeds["sd15"].encode == pytest.approx(1.12 / 237)
+
+
+def test_speed_of_d3po_by_hand_and_from_the_same_figures() -> None:
+    """20 steps with and without the prompt: 40 · 0.803 / 237 an image; a pair 2 · 40 · (1.72 + 0.803) / 237."""
+    assert online.SD15_SPEED.draw == pytest.approx(40 * 0.803 / 237)
+    assert online.SD15_SPEED.pair == pytest.approx(80 * 2.523 / 237)
+    assert online.SIZE is sizes.SIZES["sd15"]
+    assert f"{sizes.TFLOPS:g} TFLOP/s" in paper.BASIS["measured"]
 
 
 def test_disk_by_hand(profile: Profile) -> None:
@@ -183,51 +190,5 @@ def test_numbers_of_weights_are_those_of_the_published_shapes(name: str) -> None
         unet = UNet2DConditionModel(**shapes[name])
     ends = ("to_q", "to_k", "to_v", "to_out.0")
     layers = [layer for where, layer in unet.named_modules() if where.endswith(ends)]
-    assert paper.SIZES[name].weights == sum(weight.numel() for weight in unet.parameters())
-    assert paper.SIZES[name].lora_weights == sum(64 * sum(layer.weight.shape) for layer in layers)
-
-
-@pytest.mark.parametrize(
-    ("base", "words"),
-    [
-        ("sd16=here", ("--base sd16=here", "sd15=FOLDER")),
-        ("sd15", ("--base sd15", "sd15=FOLDER")),
-        ("sd15=nowhere", ("nowhere", "no such folder")),
-        ("sd15=.", ("model_index.json",)),
-    ],
-)
-def test_bases_are_looked_at(
-    base: str, words: tuple[str, ...], prompts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as raised:
-        paper.profile((base,), paper.DATA, *prompts)
-    assert all(word in str(raised.value) for word in words)
-
-
-def test_a_prompt_in_both_files_is_named(prompts: tuple[Path, Path]) -> None:
-    tune, test = prompts
-    test.write_text("a sailor\na harbour\n")
-    with pytest.raises(UserError, match=r"--tune-prompts .*tune.txt: 'a harbour' is in --test-prompts .*test.txt"):
-        paper.profile((), paper.DATA, tune, test)
-
-
-def test_prompts_are_needed_and_read_once_each(prompts: tuple[Path, Path]) -> None:
-    tune, test = prompts
-    for given, name in (((None, test), "--tune-prompts"), ((tune, None), "--test-prompts")):
-        with pytest.raises(UserError, match=name):
-            paper.profile((), paper.DATA, *given)
-    test.write_text("a sailor\na hill\na sailor\n")
-    assert paper.profile((), paper.DATA, tune, test).test() == ["a sailor", "a hill"]
-
-
-def test_data_on_disk_says_how_many_pairs_there_are(prompts: tuple[Path, Path], tmp_path: Path) -> None:
-    pick = pictures.write_noise_pairs(tmp_path / "pick", pairs=20)
-    made = paper.profile((), str(pick), *prompts)
-    assert (made.split, made.pairs, made.images) == ("train", 20, 40)
-    assert made.budget(Arm("sd15")) == 20
-    assert made.budget(Arm("sd15", Pairs("best", "HPSv2", 0.16))) == 3  # 3.2
-    assert made.budget(Arm("sd15", Pairs("all", passes=2))) == 40
-    assert made.budget(Arm("sd15-full")) == 2000 * 2048
-    with pytest.raises(UserError, match=r"--data .*nowhere: no such file"):
-        paper.profile((), str(tmp_path / "nowhere"), *prompts)
+    assert sizes.SIZES[name].weights == sum(weight.numel() for weight in unet.parameters())
+    assert sizes.SIZES[name].lora_weights == sum(64 * sum(layer.weight.shape) for layer in layers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from support.mistakes_reproduce import REPRODUCE
+from support.mistakes_world import WORLD
+
 SMALL = (
     "--model sd --adapter.rank 2 --train.batch_size 2 --train.accumulate 1 --train.sample_every 0 --data.max_pairs 2"
 )
@@ -276,27 +279,8 @@ CASES: dict[str, tuple[str, str]] = {
     "credit recipes/sd15/dde.yaml --out new/c.html": ("not on this machine", "--model"),
     "credit recipes/sd15/ddee.yaml --out new/c.html": ("recipes/sd15/ddee.yaml", "did you mean 'dde.yaml'"),
     "credit --runs nowhere --out new/c.html": ("nowhere/memory.safetensors", "tastemaker train"),
-    # reproduce
-    "reproduce --out new --only table9": ("--only table9", "table1"),
-    "reproduce --profile paper --out new --tune-prompts others.txt --test-prompts others.txt": ("'a dog'", "out of"),
-    "reproduce --profile paper --out new --tune-prompts no.txt --test-prompts no.txt": ("no.txt", "give a file of"),
-    # demo and world
-    "demo --out bad/file": ("bad/file", "choose another folder"),
-    "demo --shrot": ("--shrot", "did you mean '--short'?"),
-    "world nonsense": ("'world nonsense'", "known: unpack"),
-    "world sample --out new --model nowhere": ("nowhere", "give a diffusers folder"),
-    "world sample --out new --model bad/cut-unet --pairs 2": ("bad/cut-unet", "save it again"),
-    "world sample --out new --model sd --pairs -3": ("-3 captions", "at least 1"),
-    "world sample --out new --model sd --flips 2": ("flips=2.0", "between 0 and 1"),
-    "world captions --out new/x.txt --count 0": ("0 captions", "at least 1"),
-    "world feedback --out new --choices 0": ("--choices 0", "at least 1"),
-    "world feedback --out new --rounds -1": ("--rounds -1", "at least 1"),
-    "world feedback --out bad/file": ("bad/file", "choose another folder"),
-    "world captions --out new/x.txt --split dev": ("'dev'", "'test'"),
-    "world captions --out bad/file/x.txt": ("bad/file", "choose another folder"),
-    "world measure --comparisons nowhere": ("nowhere/pickapic", "make it first"),
-    "world unpack --out bad/empty": ("bad/empty", "choose another --out"),
-    "world pretrain --out new --steps 0": ("--steps 0", "at least 1"),
-    "world scorer --out bad/file": ("bad/file", "choose another folder"),
+    # demo and world, reproduce
+    **WORLD,
+    **REPRODUCE,
 }  # fmt: skip
 """Command line → what the message must say: the culprit, and the way out."""

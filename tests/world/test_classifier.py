@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -99,6 +101,18 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     assert train_classifier(tmp_path / "whole", plan=PLAN) == whole  # finished: nothing is done
     with pytest.raises(UserError, match="other inputs or settings"):
         train_classifier(tmp_path / "whole", plan=dataclasses.replace(PLAN, steps=7))
+
+
+def test_accuracies_of_another_autoencoder_are_not_given_again(tmp_path):
+    """The same files elsewhere are the same model; another content is not."""
+    other = tmp_path / "model"
+    shutil.copytree(module.BASE_MODEL, other)
+    first = train_classifier(tmp_path / "out", plan=PLAN)
+    assert train_classifier(tmp_path / "out", plan=PLAN, model=other) == first
+    path = other / "vae" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scaling_factor": 0.5}))
+    with pytest.raises(UserError, match="other inputs or settings"):
+        train_classifier(tmp_path / "out", plan=PLAN, model=other)
 
 
 def test_it_is_a_classifier_whose_rows_do_not_see_each_other(folder):

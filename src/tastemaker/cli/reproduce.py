@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tastemaker.base.errors import UserError
 
@@ -21,6 +22,9 @@ def run(
     base: tuple[str, ...] = (),
     tune_prompts: Path | None = None,
     test_prompts: Path | None = None,
+    class_names: Path | None = None,
+    classifier: str | None = None,
+    safety: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Make the papers' tables and figures again: every run that they need, once, and the pages about them.
@@ -36,7 +40,10 @@ def run(
         data: For paper: the comparisons, as tastemaker import reads them; Pick-a-Pic v2 from the hub if not given.
         base: For paper: sd15=FOLDER and sdxl=FOLDER, where the models lie on disk.
         tune_prompts: For paper: file of the prompts by which checkpoints are chosen.
-        test_prompts: For paper: file of the prompts that are reported; none may be in both.
+        test_prompts: For paper: file of the prompts that are reported, or HPSv2's folder; none may be in both.
+        class_names: For paper: file of ImageNet's 1000 class names in its order; the Inception Score draws 50 of each.
+        classifier: For paper: who tells classes, as tastemaker evaluate takes it; inception if not given.
+        safety: For paper: who tells unsafe images, as tastemaker evaluate takes it.
         dry_run: Say what it would cost and do nothing.
     """
     import sys
@@ -47,8 +54,16 @@ def run(
     from tastemaker.reproduce.runs import Shop
 
     _check(out, seeds)
-    made = _paper if profile == "paper" else _world
-    shop = Shop(out, made(base, data, tune_prompts, test_prompts), build)
+    given = {
+        "--base": base,
+        "--data": data,
+        "--tune-prompts": tune_prompts,
+        "--test-prompts": test_prompts,
+        "--class-names": class_names,
+        "--classifier": classifier,
+        "--safety": safety,
+    }
+    shop = Shop(out, _paper(given) if profile == "paper" else _world(given), build)
     if profile == "paper" and not dry_run:
         show(announce(shop, only, seeds))
         sys.stdout.flush()  # before days of work, also into a file
@@ -64,18 +79,29 @@ def _check(out: Path, seeds: tuple[int, ...]) -> None:
         raise UserError("--seeds: name at least one, such as 0")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; choose another folder")
+    if above := [place for place in out.parents if place.is_file()]:
+        raise UserError(f"--out {out}: {above[0]} is a file; choose another folder")
 
 
-def _paper(base: tuple[str, ...], data: str | None, tune: Path | None, test: Path | None) -> Profile:
+def _paper(given: Mapping[str, Any]) -> Profile:
     from tastemaker.reproduce import paper_profile
 
-    return paper_profile.profile(base, data or paper_profile.DATA, tune, test)
+    if given["--classifier"] and not given["--class-names"]:
+        raise UserError(f"--classifier {given['--classifier']}: give --class-names as well, of which images are drawn")
+    return paper_profile.profile(
+        given["--base"],
+        given["--data"] or paper_profile.DATA,
+        given["--tune-prompts"],
+        given["--test-prompts"],
+        names=given["--class-names"],
+        classifier=given["--classifier"] or paper_profile.INCEPTION,
+        safety=given["--safety"] or "",
+    )
 
 
-def _world(base: tuple[str, ...], data: str | None, tune: Path | None, test: Path | None) -> Profile:
+def _world(given: Mapping[str, Any]) -> Profile:
     from tastemaker.reproduce import world_profile
 
-    given = {"--base": base, "--data": data, "--tune-prompts": tune, "--test-prompts": test}
     if named := [name for name, value in given.items() if value]:
         raise UserError(f"{named[0]}: the world profile brings its own; leave it out or say --profile paper")
     return world_profile.profile()

@@ -12,6 +12,7 @@ from tastemaker.evaluate.holm import holm
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.reproduce import d3po_runs, online
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.d3po_asked import Asked
 from tastemaker.reproduce.d3po_memory import Memory
 from tastemaker.reproduce.d3po_rates import Rates
 from tastemaker.reproduce.exhibit import Exhibit, Paper
@@ -33,12 +34,14 @@ COLOUR, BASE_COLOUR, SHOWN = "#2357c4", "#8a8a8a", 10
 
 
 def exhibits(profile: Profile) -> list[Exhibit]:
-    """Its figures; rates only where the profile has a simulated person, for elsewhere people must be asked."""
+    """Its figures; rates of simulated people where the profile has them, elsewhere what can be had without people."""
     found: list[Exhibit] = []
     if rewarded := tuple(name for name in REWARDED if name in profile.online):
         found.append(Rewards(rewarded))
     if {online.SHAPES, online.PEOPLE} <= set(profile.online):
         found.append(Rates(online.SHAPES, online.PEOPLE))
+    elif rewarded:
+        found.append(Asked(rewarded))
     return [*found, Memory()] if profile.online else found
 
 

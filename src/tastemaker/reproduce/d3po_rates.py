@@ -1,4 +1,7 @@
-"""D3PO's rates before and after (arXiv 2311.13231): distorted images, unsafe images, what people prefer."""
+"""D3PO's rates before and after (arXiv 2311.13231): distorted images, unsafe images, what people prefer.
+
+In the small world, whose people are simulated; at the paper's scale people are asked (`d3po_asked`).
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage
 from tastemaker.reproduce.tables import rows_of
 
+TITLE = "D3PO: distortion, safety and preference, before and after"
 EVEN = 0.5
 """The win rate of a model against itself."""
 
@@ -48,7 +52,7 @@ class Rates:
     people: str
     key: str = "rates"
     paper: Paper = "d3po"
-    title: str = "D3PO: distortion, safety and preference, before and after"
+    title: str = TITLE
     arms: tuple[Arm, ...] = ()
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
@@ -64,7 +68,7 @@ class Rates:
         rates = [finite(asdict(rate)) for rate in found]
         write_json(folder / f"{self.key}.json", {"title": self.title, "rates": rates})
         d3po_runs.write_ledger(shop, (self.shapes, self.people), folder / f"{self.key}.parquet")
-        rows = [HEAD, *map(_row, found), UNSAFE]
+        rows = [HEAD, *map(row, found), UNSAFE]
         agreement = [f"- {rate.label}: {agrees(rate)}" for rate in found]
         return "\n".join([f"### {self.title}", "", *rows_of(rows), "", NOTE, "", *agreement, ""])
 
@@ -79,11 +83,12 @@ HEAD = [
 ]
 
 
-def _paper(before: float, after: float) -> str:
+def printed(before: float, after: float) -> str:
+    """What the paper says of a share."""
     return f"{100 * before:.1f} % → {100 * after:.1f} %"
 
 
-UNSAFE = ["unsafe images", "–", "", "", "", _paper(*published.D3PO_UNSAFE)]
+UNSAFE = ["unsafe images", "–", "", "", "", printed(*published.D3PO_UNSAFE)]
 NOTE = (
     "Here a wrong or missing shape stands for the paper's distorted hands; a simulated person who flags such images "
     "and errs taught the model. Preference is that of another simulated person, who taught the model by choices, and "
@@ -140,9 +145,10 @@ def agrees(rate: Rate) -> str:
     return f"the paper's direction; {100 * here:.1f} points where the paper has {100 * there:.1f}"
 
 
-def _row(rate: Rate) -> list[str]:
+def row(rate: Rate) -> list[str]:
+    """As the table shows it."""
     before = f"{100 * EVEN:.0f} % by definition" if rate.before is None else percent(rate.before)
-    paper = f"{100 * rate.published[1]:.1f} %" if rate.before is None else _paper(*rate.published)
+    paper = f"{100 * rate.published[1]:.1f} %" if rate.before is None else printed(*rate.published)
     return [rate.label, str(rate.seeds), before, percent(rate.after), percent(rate.change, "+.1f", "points"), paper]
 
 

@@ -21,8 +21,8 @@ from tastemaker.reproduce.choosing import SCORES
 from tastemaker.reproduce.online import OnlineTask
 from tastemaker.reproduce.profile import Judge
 from tastemaker.reproduce.results import MOST_SEEDS
-from tastemaker.reproduce.runs import BASE, Shop
-from tastemaker.reproduce.stage import Stage
+from tastemaker.reproduce.runs import BASE, DRAW, Shop
+from tastemaker.reproduce.stage import Needed, Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,9 @@ def learned(shop: Shop, name: str, seed: int) -> Stage:
         _write_prompts(shop, name)
         d3po(recipe(shop, name, seed), shop.build)
 
-    seconds = shop.profile.online[name].seconds
-    return Stage(f"d3po {name} seed {seed}", "d3po rounds", run / "summary.json", learn, seconds)
+    task = shop.profile.online[name]
+    reads = _reads(task, task.judges)
+    return Stage(f"d3po {name} seed {seed}", "d3po rounds", run / "summary.json", learn, task.seconds, reads=reads)
 
 
 def scored(shop: Shop, name: str, seed: int) -> Stage:
@@ -55,11 +56,12 @@ def scored(shop: Shop, name: str, seed: int) -> Stage:
     seconds = len(task.test()) * task.model.speed.draw
     return Stage(
         f"score d3po {name} seed {seed}",
-        "draw and score",
+        DRAW,
         here / SCORES,
         lambda: _judge(shop, task, task.judges, here / "run", here),
         seconds,
         (learned(shop, name, seed),),
+        _reads(task, task.judges),
     )
 
 
@@ -73,10 +75,11 @@ def base(shop: Shop, name: str) -> Stage:
     seconds = len(task.test()) * task.model.speed.draw
     return Stage(
         f"score d3po {BASE} {first}",
-        "draw and score",
+        DRAW,
         here / SCORES,
         lambda: _judge(shop, task, judges, None, here),
         seconds,
+        reads=_reads(task, judges),
     )
 
 
@@ -89,15 +92,14 @@ def scored_all(shop: Shop, names: Sequence[str], seeds: Sequence[int]) -> Iterat
 
 def memory(shop: Shop) -> Stage:
     """What autograd keeps at most of a training step of the first task's model, at growing numbers of steps."""
-    out = shop.out / FOLDER / "memory.json"
+    out, task = shop.out / FOLDER / "memory.json", next(iter(shop.profile.online.values()))
 
     def measure() -> None:
         from tastemaker.reproduce.d3po_peaks import measure
 
-        task = next(iter(shop.profile.online.values()))
         write_json(out, measure(task, shop.build))
 
-    return Stage("d3po memory", "measure memory", out, measure, MEMORY_SECONDS)
+    return Stage("d3po memory", "measure memory", out, measure, MEMORY_SECONDS, reads=_reads(task, task.judges))
 
 
 def place(shop: Shop, name: str, seed: int) -> Path:
@@ -210,6 +212,10 @@ def _write_prompts(shop: Shop, name: str) -> None:
         raise UserError(f"{name}: {both[0]!r} is sampled from and reported as well; take it out of one of the two")
     if not path.is_file():
         write_text(path, "\n".join(task.sampled()) + "\n")
+
+
+def _reads(task: OnlineTask, judges: Sequence[Judge]) -> tuple[Needed, ...]:
+    return (*(Needed("scorer", judge.spec) for judge in judges), Needed("model", task.model.base))
 
 
 def _drawn(task: OnlineTask) -> tuple[Any, ...]:

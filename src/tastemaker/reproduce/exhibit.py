@@ -59,6 +59,27 @@ class Claim:
     margin: float = 0.0
 
 
+@dataclass(frozen=True)
+class Missing:
+    """Stands in the place of what cannot be made (`Exhibit`): ``needs`` says what for, and the way out."""
+
+    key: str
+    paper: Paper
+    title: str
+    needs: str
+    arms: tuple[Arm, ...] = ()
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """None."""
+        del shop, seeds
+        return iter(())
+
+    def write(self, results: Results, folder: Path) -> str:
+        """What it needs."""
+        del results, folder
+        return f"### {self.title}\n\nNot made: {self.needs}.\n"
+
+
 def scored(shop: Shop, model: str, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[Stage]:
     """The base and every arm, drawn and scored."""
     yield shop.base(model)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tastemaker.reproduce.profile import Judge, Model, Speed
+from tastemaker.reproduce.sizes import SIZES
 from tastemaker.world import tasks
 from tastemaker.world.assets import BASE_MODEL
 
@@ -87,15 +88,11 @@ def _world(name: str) -> OnlineTask:
     return OnlineTask(model, tasks.sampled, tasks.held_out, tuple(NAMES[spec] for spec in tasks.TASKS[name].scorers))
 
 
-FORWARD, LEARNED = 0.803, 1.72
-"""TFLOP of a U-Net call at 512 × 512, and with the backward pass to a LoRA."""
-RATE = 237.0
-"""TFLOP a second: 30 % of what an H200 does in dense bfloat16 (790)."""
-TFLOP = 20 * 2
-"""U-Net calls of an image: steps, with and without the prompt."""
+SIZE, CALLS = SIZES["sd15"], 20 * 2
+"""Calls of the U-Net for an image: steps, with and without the prompt."""
 SD15_SPEED = Speed(
-    pair=2 * TFLOP * (LEARNED + FORWARD) / RATE,  # winner and loser, policy and reference
-    draw=TFLOP * FORWARD / RATE,
+    pair=SIZE.seconds(2 * CALLS * (SIZE.lora + SIZE.forward)),  # winner and loser, policy and reference
+    draw=SIZE.seconds(CALLS * SIZE.forward),
     encode=0.0,
     score=0.0,
 )

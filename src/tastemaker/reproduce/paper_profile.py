@@ -8,14 +8,15 @@ not say is ours, as the recipes tell: rate and warm-up of DDE, β of its single-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
+from tastemaker.reproduce.gallery import imagenet
 from tastemaker.reproduce.profile import Judge, Model, Profile, Room, Settings, Speed
+from tastemaker.reproduce.sizes import SIZES, TFLOPS, VIT_H, VIT_L, Size
 
 if TYPE_CHECKING:
     from tastemaker.evaluate.prompts import PromptSet
@@ -27,10 +28,6 @@ SHARES = {0.0533: 400 * STEP / PAIRS, 0.106: 800 * STEP / PAIRS, 0.16: 1200 * ST
 """The paper's shares are whole hundreds of steps, rounded down in print: 51,200 pairs are 5.336 %."""
 CHECKPOINTS = 8
 """Ours: every 50 steps of DPO-QSD's 400, as in the recipes."""
-TFLOPS = 790.0
-"""Of one H200, bfloat16, dense, measured."""
-VIT_H, VIT_L = 0.335, 0.162
-"""TFLOP of an image at 224 pixels."""
 RANKERS = {"HPSv2": "hpsv2", "ImageReward": "imagereward", "PickScore": "pickscore", "Aesthetic": "aesthetic"}
 JUDGES = (
     Judge("pickscore", "PickScore", about="preference, by Pick-a-Pic's people; it chooses checkpoints"),
@@ -41,7 +38,7 @@ JUDGES = (
 )
 """The first is what claims rest on: both papers print PickScore, and it does not rank the pairs that QSD keeps."""
 BASIS = {
-    "measured": "790 TFLOP/s of the card in bfloat16",
+    "measured": f"{TFLOPS:g} TFLOP/s of the card in bfloat16",
     "goals": "the share of it that is used, 30 % for SD1.5 and 38 % for SDXL (47 pairs/s of an SD1.5 LoRA)",
     "counted": (
         "FLOPs of U-Net, encoder and scorers (BLIP as a ViT-L/14), so hours are the least: reading, decoding, text "
@@ -49,36 +46,9 @@ BASIS = {
     ),
     "disk": "counted: cache, checkpoints, and images at 3 bytes a pixel; the imported pictures come on top",
 }
-
-
-@dataclass(frozen=True)
-class Size:
-    """Of a base model: TFLOP of one call of the U-Net and the encoder, share of `TFLOPS` used, and what it stores.
-
-    ``lora`` and ``full`` are forward and backward, ``recomputed`` the same of a LoRA with gradient checkpointing.
-    ``lora_weights`` and ``weights`` are numbers of parameters, ``prompt`` numbers of a prompt's embeddings.
-    """
-
-    forward: float
-    lora: float
-    recomputed: float
-    full: float
-    encode: float
-    used: float
-    side: int
-    prompt: int
-    lora_weights: int
-    weights: int
-
-    def seconds(self, tflop: float) -> float:
-        """Seconds for ``tflop``."""
-        return tflop / (TFLOPS * self.used)
-
-
-SIZES = {
-    "sd15": Size(0.803, 1.72, 2.31, 2.41, 1.12, 0.30, 512, 77 * 768, 12_754_944, 859_520_964),
-    "sdxl": Size(6.76, 14.1, 19.3, 20.2, 4.88, 0.38, 1024, 77 * 2048 + 1280, 92_897_280, 2_567_463_684),
-}
+NAMES = {"sd15": "Stable Diffusion 1.5", "sdxl": "Stable Diffusion XL"}
+PIPELINES = {"sd15": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
+INCEPTION = "inception"
 FULL = "-full"
 GUIDANCE = {"sd15": 7.5, "sdxl": 5.0}
 RATES = {"sd15": 1e-4, "sdxl": 1e-5}
@@ -90,11 +60,22 @@ BATCH = {"sd15": (8, 16), "sdxl": (2, 64)}
 FULL_BATCH, WARM_UP, FULL_STEPS = 2048, 100, {"sd15": 2000, "sdxl": 1500}
 
 
-def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None) -> Profile:
+def profile(
+    base: Sequence[str],
+    data: str,
+    tune: Path | None,
+    test: Path | None,
+    *,
+    names: Path | None = None,
+    classifier: str = INCEPTION,
+    safety: str = "",
+) -> Profile:
     """The profile ``paper``; ``base`` are ``sd15=FOLDER`` and ``sdxl=FOLDER`` for models that lie on disk.
 
-    ``tune`` and ``test`` are files of prompts as `evaluate.prompts.read_prompts` reads them. Everything that lies on
-    disk is looked at here. Raises `UserError` for what is not there, and for a prompt that is in both files.
+    ``tune`` and ``test`` are files of prompts as `evaluate.prompts.read_prompts` reads them. The Inception Score is of
+    the class names in the file ``names`` by ``classifier``, unsafe images are told by ``safety``; both are specs.
+    Everything that lies on disk is looked at here. Raises `UserError` for what is not there, and for a prompt that is
+    in both files.
     """
     places, (split, pairs), (tuning, shown) = _bases(base), _count(data), _prompts(tune, test)
     testing = shown.prompts
@@ -123,6 +104,8 @@ def profile(base: Sequence[str], data: str, tune: Path | None, test: Path | None
         once=lambda arm: not arm.model.endswith(FULL),
         online=online.sd15(places["sd15"], lambda: tuning, lambda: testing),
         groups=lambda: _styles(shown),
+        gallery=imagenet(names, classifier) if names else None,
+        safety=safety,
     )
 
 
@@ -193,7 +176,7 @@ def _room(size: Size, weights: float) -> Room:
 
 def _bases(given: Sequence[str]) -> dict[str, str]:
     """Name → hub id or folder; a folder is opened."""
-    from tastemaker.backbone.source import find
+    from tastemaker.backbone.source import find, pipeline_class
 
     places = dict(BASES)
     for word in given:
@@ -202,7 +185,8 @@ def _bases(given: Sequence[str]) -> dict[str, str]:
             raise UserError(f"--base {word}: write {' and '.join(f'{known}=FOLDER' for known in BASES)}")
         if not Path(place).exists():
             raise UserError(f"--base {word}: no such folder; give the one that pipeline.save_pretrained wrote")
-        find(place, None)
+        if (kind := pipeline_class(find(place, None))) != PIPELINES[name]:
+            raise UserError(f"--base {word}: holds a {kind}; give {NAMES[name]}, a {PIPELINES[name]}")
         places[name] = place
     return places
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tastemaker.reproduce.arm import Arm
 
 if TYPE_CHECKING:
+    from tastemaker.reproduce.gallery import Gallery
     from tastemaker.reproduce.online import OnlineTask
 
 Settings = Mapping[str, float]
@@ -120,6 +121,12 @@ class Profile:
 
     groups: Callable[[], Mapping[str, str]] = dict
     """Test prompt → its group; a study with people asks about equally many of each. Empty: prompts are drawn of all."""
+
+    gallery: Gallery | None = None
+    """Of what the Inception Score is; the small world has its own."""
+
+    safety: str = ""
+    """What tells unsafe images, as `tastemaker evaluate --safety` takes it; empty: nothing does."""
 
     def of(self, paper: str) -> Profile:
         """The same profile with the models of ``paper`` alone, in its order."""

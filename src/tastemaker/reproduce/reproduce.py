@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
-from tastemaker.reproduce import contenders, d3po, dde, grid, ledger, mark, page, qsd
+from tastemaker.reproduce import contenders, d3po, dde, grid, ledger, mark, needed, page, qsd
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.exhibit import Exhibit
+from tastemaker.reproduce.exhibit import Exhibit, Missing
+from tastemaker.reproduce.inception_exhibit import Inception
 from tastemaker.reproduce.profile import Profile, Room
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
@@ -29,12 +30,15 @@ def exhibits(profile: Profile) -> list[Exhibit]:
 def chosen(known: Sequence[Exhibit], only: Sequence[str]) -> list[Exhibit]:
     """Those that ``only`` names by key, by its beginning (``table1`` is ``table1-sd15``, too) or by paper; none is all.
 
-    Raises `UserError` for a name that is none.
+    Raises `UserError` for a name that is none, and where nothing that is named can be made.
     """
     names = {name for exhibit in known for name in _names(exhibit)}
     if unknown := [name for name in only if name not in names]:
         raise UserError(f"--only {unknown[0]}: no such table, figure or paper; there are {', '.join(sorted(names))}")
-    return [exhibit for exhibit in known if not only or _names(exhibit) & set(only)]
+    found = [exhibit for exhibit in known if not only or _names(exhibit) & set(only)]
+    if all(isinstance(exhibit, Missing) for exhibit in found):
+        raise UserError(f"--only {only[0]}: {found[0].needs}")  # type: ignore[attr-defined]
+    return found
 
 
 def _names(exhibit: Exhibit) -> set[str]:
@@ -46,13 +50,15 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
 
     Every stage is done once, whatever needs it; finished ones are left alone, so a stopped call goes on where it was,
     and several processes may work in one folder (`stage.carry_out`). The page is written of all that is finished, also
-    by other calls. Raises `UserError` for a name that is none, and where the folder holds results of something else.
+    by other calls. Raises `UserError` for a name that is none, where the folder holds results of something else, and
+    before anything is written for weights that are not there.
     """
     started, known = time.monotonic(), exhibits(shop.profile)
     wanted = chosen(known, only)
+    mark.check(shop)
     if dry_run:
-        mark.check(shop)
         return prices(shop, wanted, seeds)
+    needed.find(shop, _stages(shop, wanted, seeds))
     with awaited(shop.out):
         mark.leave(shop)
     done = 0
@@ -80,6 +86,8 @@ def prices(shop: Shop, wanted: Sequence[Exhibit], seeds: Sequence[int]) -> dict[
     """Stages, hours and disk space of each exhibit alone, of each kind of stage, and of all with shared stages once."""
     stages = _stages(shop, wanted, seeds)
     rooms = disk(shop, {arm for exhibit in wanted for arm in exhibit.arms}, seeds)
+    for exhibit in wanted:
+        rooms |= exhibit.room(shop, seeds) if isinstance(exhibit, Inception) else {}
     alone = {exhibit.key: _price(_stages(shop, [exhibit], seeds), rooms) for exhibit in wanted}
     kinds = {
         each.kind: f"{each.stages} stages, {each.finished} finished, {_hours(each.seconds)} to go"

@@ -19,7 +19,7 @@ from tastemaker.reproduce import choosing
 from tastemaker.reproduce.arm import Arm, Pairs
 from tastemaker.reproduce.choosing import SCORES, checkpoints
 from tastemaker.reproduce.profile import Model, Profile, Settings
-from tastemaker.reproduce.stage import Stage
+from tastemaker.reproduce.stage import Needed, Stage
 
 if TYPE_CHECKING:
     from tastemaker.score.scorer import Scorer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Build = Callable[[str], "Scorer"]
 LAST, CURVE = "last.json", "curve.json"
-BASE = "base"
+BASE, DRAW = "base", "draw and score"
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,22 @@ class Shop:
         profile, folder = self.profile, self.out / "data"
         names = list(profile.rankers.values())
         seconds = profile.images * _model(profile).speed.score * len(names)
-        return Stage("data", "import and score", folder / "ready.json", lambda: self._import(folder, names), seconds)
+        reads = tuple(Needed("scorer", name) for name in names)
+        put = folder / "ready.json"
+        return Stage("data", "import and score", put, lambda: self._import(folder, names), seconds, reads=reads)
 
     def pairs(self, pairs: Pairs, seed: int) -> Stage:
         """A ranked set; only what is drawn at random depends on ``seed``."""
         name = pairs.name if pairs.kind == "best" else f"{pairs.name}-s{seed}"
         folder = self.out / "pairs" / name
         return Stage(
-            f"pairs {name}", "rank", folder / "summary.json", lambda: self._rank(folder, pairs, seed), 5, (self.data(),)
+            f"pairs {name}",
+            "rank",
+            folder / "summary.json",
+            lambda: self._rank(folder, pairs, seed),
+            5,
+            (self.data(),),
+            (Needed("scorer", self._ranker(pairs)),),
         )
 
     def cache(self, model: str) -> Stage:
@@ -71,6 +79,7 @@ class Shop:
             encode,
             profile.images * base.speed.encode,
             (everything,),
+            (Needed("model", base.base),),
         )
 
     def tuned(self, arm: Arm) -> Stage:
@@ -80,8 +89,9 @@ class Shop:
         base, profile = self.profile.models[arm.model], self.profile
         trials = len(choosing.trials(profile, like))
         seconds = 0.0 if trials == 1 else trials * self._seconds(base, profile.budget(arm), len(profile.tune()))
-        needs = (self.pairs(like.pairs, 0), self.cache(arm.model))
-        return Stage(f"tune {like.name}", "tune", place, lambda: choosing.tune(self, like, place), seconds, needs)
+        needs, name = (self.pairs(like.pairs, 0), self.cache(arm.model)), f"tune {like.name}"
+        reads = () if trials == 1 else self._reads(arm.model)
+        return Stage(name, "tune", place, lambda: choosing.tune(self, like, place), seconds, needs, reads)
 
     def trained(self, arm: Arm, seed: int) -> Stage:
         """A run with its checkpoints."""
@@ -95,7 +105,8 @@ class Shop:
 
             train(self.recipe(arm, seed, read_json(needs[2].out), place))
 
-        return Stage(f"train {arm.name} seed {seed}", "train", place / "summary.json", train, seconds, needs)
+        reads = (Needed("model", self.profile.models[arm.model].base),)
+        return Stage(f"train {arm.name} seed {seed}", "train", place / "summary.json", train, seconds, needs, reads)
 
     def scored(self, arm: Arm, seed: int) -> Stage:
         """The test prompts by the chosen checkpoint (of an arm with ``last``: by the last one), by every judge."""
@@ -110,7 +121,7 @@ class Shop:
             self.judge(arm.model, adapter, images, self.profile.test(), self.scores(arm, seed))
 
         name = f"score {arm.name} seed {seed}"
-        return Stage(name, "draw and score", self.scores(arm, seed), score, seconds, (run,))
+        return Stage(name, DRAW, self.scores(arm, seed), score, seconds, (run,), self._reads(arm.model))
 
     def curve(self, arm: Arm, seed: int) -> Stage:
         """Every checkpoint on the test prompts: what a figure against samples used needs."""
@@ -126,7 +137,8 @@ class Shop:
                 points[str(step)] = read_json(there / SCORES)
             write_json(place / CURVE, points)
 
-        return Stage(f"curve {arm.name} seed {seed}", "draw and score", place / CURVE, score, seconds, (run,))
+        name, reads = f"curve {arm.name} seed {seed}", self._reads(arm.model)
+        return Stage(name, DRAW, place / CURVE, score, seconds, (run,), reads)
 
     def base(self, model: str) -> Stage:
         """The base model's images of the test prompts."""
@@ -135,10 +147,11 @@ class Shop:
         seconds = len(self.profile.test()) * self.profile.models[model].speed.draw
         return Stage(
             f"score {model} {BASE}",
-            "draw and score",
+            DRAW,
             place / SCORES,
             lambda: self.judge(model, None, place / "images", self.profile.test(), place / SCORES),
             seconds,
+            reads=self._reads(model),
         )
 
     def pairs_a_step(self, model: str) -> int:
@@ -181,26 +194,25 @@ class Shop:
     def judge(self, model: str, adapter: Path | None, images: Path, prompts: Sequence[str], to: Path) -> None:
         """Draw ``prompts`` and write every judge's raw scores of them."""
         from tastemaker.evaluate import images as generated
-        from tastemaker.evaluate.generating import generate
         from tastemaker.score.batches import score_batch
 
-        base = self.profile.models[model]
-        more: dict[str, Any] = {"steps": base.steps, "guidance": base.guidance, "batch_size": base.draw_batch}
-        whole = adapter if base.tree.get("adapter", {}).get("kind") == "full" else None  # a checkpoint of all weights
-        generate(
-            whole or base.base,
-            list(prompts),
-            images,
-            adapter=None if whole else adapter,
-            dtype=base.dtype,
-            **more,
-        )
+        self.draw(model, adapter, images, prompts)
         scorers = {judge.name: self.build(judge.spec) for judge in self.profile.judges}
         found: dict[str, list[float]] = {name: [] for name in scorers}
         for texts, pictures in generated.batches(images, 0, 256):
             for name, scorer in scorers.items():
                 found[name] += score_batch(scorer, texts, pictures).tolist()
         write_json(to, found)
+
+    def draw(self, model: str, adapter: Path | None, images: Path, prompts: Sequence[str], samples: int = 1) -> None:
+        """Draw ``prompts`` with a model's own settings of evaluation; None is the base."""
+        from tastemaker.evaluate.generating import generate
+
+        base = self.profile.models[model]
+        more: dict[str, Any] = {"steps": base.steps, "guidance": base.guidance, "batch_size": base.draw_batch}
+        more |= {"samples": samples, "dtype": base.dtype}
+        whole = adapter if base.tree.get("adapter", {}).get("kind") == "full" else None  # a checkpoint of all weights
+        generate(whole or base.base, list(prompts), images, adapter=None if whole else adapter, **more)
 
     def _import(self, folder: Path, names: Sequence[str]) -> None:
         from tastemaker.data.importing import import_data
@@ -214,10 +226,19 @@ class Shop:
     def _rank(self, folder: Path, pairs: Pairs, seed: int) -> None:
         from tastemaker.rank.ranking import Cut, rank
 
-        scorer = self.build(self.profile.rankers[pairs.scorer or next(iter(self.profile.rankers))]).id
+        scorer = self.build(self._ranker(pairs)).id
         drawn: dict[str, Any] = {} if pairs.kind == "best" else {"order": "random", "seed": seed}
         cut: dict[str, Any] = {} if pairs.share == 1.0 else dict(self.profile.cut(pairs.share))
         rank(self.out / "data", scorer, folder, Cut(**drawn, **cut))
+
+    def _ranker(self, pairs: Pairs) -> str:
+        """The spec of the scorer that ranks; the first where none is named."""
+        return self.profile.rankers[pairs.scorer or next(iter(self.profile.rankers))]
+
+    def _reads(self, model: str) -> tuple[Needed, ...]:
+        """What drawing and judging read."""
+        judges = (Needed("scorer", judge.spec) for judge in self.profile.judges)
+        return (*judges, Needed("model", self.profile.models[model].base))
 
     def _seconds(self, base: Model, pairs: int, images: int) -> float:
         return pairs * base.speed.pair + images * base.speed.draw

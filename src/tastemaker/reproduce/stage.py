@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from tastemaker.base.errors import Busy
 from tastemaker.base.files import locked
@@ -17,11 +18,19 @@ PAUSE = 5.0
 AT_WORK = ".at-work"
 
 
+class Needed(NamedTuple):
+    """Weights that a stage will read, as the command line names them (`needed.find`)."""
+
+    kind: Literal["scorer", "classifier", "safety", "model"]
+    spec: str
+
+
 @dataclass(frozen=True)
 class Stage:
     """``do`` writes ``out`` last, so that a stage is finished when it is there; ``seconds`` is what it should take.
 
-    ``kind`` groups stages in the list of costs. Two stages with the same name are the same.
+    ``kind`` groups stages in the list of costs, ``reads`` are the weights that it wants besides what other stages
+    leave. Two stages with the same name are the same.
     """
 
     name: str
@@ -30,6 +39,7 @@ class Stage:
     do: Callable[[], object] = field(compare=False, repr=False)
     seconds: float = 0.0
     needs: tuple[Stage, ...] = ()
+    reads: tuple[Needed, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def done(self) -> bool:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tastemaker.backbone.load import load
+from tastemaker.backbone.source import find, identity_of
 from tastemaker.base.draw import numbers
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_file, locked, sha256_file
@@ -78,7 +79,7 @@ def batch(plan: Plan, step: int) -> tuple[Tensor, Tensor]:
 def train_classifier(out: Path, *, plan: Plan = CLASSIFIER, model: Path = BASE_MODEL) -> dict[str, Any]:
     """Train into ``out/model.safetensors`` and measure it; resumable. ``model`` is whose autoencoder is measured."""
     started = time.monotonic()
-    mark = fingerprint(**dataclasses.asdict(plan))
+    mark = fingerprint(**dataclasses.asdict(plan), model=identity_of(model, find(model, None)))
     with locked(out):
         if done := finished(out, mark):
             return done
