@@ -101,11 +101,11 @@ def test_the_inception_score_is_of_imagenet_s_names(prompts: tuple[Path, Path], 
     assert isinstance(table, Inception)
     (read,) = table.gallery.reads
     assert read.spec == "hf-classifier:checkpoint=owner/model"
-    for stage in table.stages(shop, (0, 1)):
+    stages = list(table.stages(shop, (0, 1)))
+    for stage in stages:
         assert stage.seconds == pytest.approx(50_000 * named.models["sd15-full"].speed.draw)
-    rooms = table.room(shop, (0, 1))
-    assert rooms == dict.fromkeys((stage.name for stage in table.stages(shop, (0, 1))), 50_000 * 3 * 512 * 512)
-    assert len(rooms) == 1 + 2 * len(table.arms)
+        assert stage.space == 50_000 * 3 * 512 * 512
+    assert len(stages) == 1 + 2 * len(table.arms)
     (scored,) = chosen(exhibits(named), ("dde-sd15-full",))  # the same arms and no other images
     said = [prices(shop, [one], (0,))["in all"] for one in (scored, table)]
     space, more = (float(text.partition("hours, ")[2].partition(" GB")[0].replace(",", "")) for text in said)

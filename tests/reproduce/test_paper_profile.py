@@ -158,7 +158,6 @@ def test_speed_of_d3po_by_hand_and_from_the_same_figures() -> None:
 def test_disk_by_hand(profile: Profile) -> None:
     """SD1.5: latents 2 · 4 · 64 · 64 = 32,768 numbers; of 58,000 prompts 77 · 768 for 1,919,000 images 1,787.3."""
     room = profile.models["sd15"].room
-    assert room is not None
     assert room.cached == pytest.approx(4 * (32_768 + 1_787.3), rel=1e-5)
     assert room.drawn == 3 * 512 * 512
     assert room.checkpoint == 12 * 12_754_944

@@ -8,16 +8,18 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from support.reproduced import by_hand, write_arm, write_base
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import locked, write_json
-from tastemaker.reproduce import paper_profile, world_profile
+from tastemaker.reproduce import mark, paper_profile, world_profile
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.profile import Profile
-from tastemaker.reproduce.reproduce import announce, chosen, disk, exhibits, prices, reproduce, tell
+from tastemaker.reproduce.reproduce import announce, chosen, exhibits, prices, reproduce, retell, tell
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage, awaited, carry_out, held, ordered
 
@@ -96,20 +98,31 @@ def test_finished_stages_cost_nothing_more(shop: Shop) -> None:
 def test_disk_by_hand(shop: Shop) -> None:
     """8 checkpoints of a LoRA of 12,754,944 weights and two moments; (3 + 8 · 2) images of 512² · 3 bytes."""
     arm, wide = Arm("sd15"), Arm("sd15", rank=256)
-    found = disk(shop, {arm, wide}, (0, 1))
     drawn = 3 * 512 * 512
-    assert found[shop.trained(arm, 1).name] == 8 * 12 * 12_754_944
-    assert found[shop.trained(wide, 1).name] == 4 * found[shop.trained(arm, 1).name]
-    assert found[shop.scored(arm, 0).name] == (3 + 8 * 2) * drawn
-    assert found[shop.curve(arm, 0).name] == 8 * 3 * drawn
-    assert found[shop.base("sd15").name] == 3 * drawn
-    assert len(found) == 2 + 2 * 2 * 3
+    assert shop.trained(arm, 1).space == 8 * 12 * 12_754_944
+    assert shop.trained(wide, 1).space == 4 * shop.trained(arm, 1).space
+    assert shop.scored(arm, 0).space == (3 + 8 * 2) * drawn
+    assert shop.scored(replace(arm, last=True), 0).space == 3 * drawn, "no checkpoint is chosen"
+    assert shop.curve(arm, 0).space == 8 * 3 * drawn
+    assert shop.base("sd15").space == 3 * drawn
+    assert shop.cache("sd15").space == shop.profile.images * shop.profile.models["sd15"].room.cached
 
 
 def test_what_is_said_before_work_begins_is_the_dry_run_without_its_lists(shop: Shop) -> None:
     said, whole = announce(shop, ("table1",), (0,)), reproduce(shop, ("table1",), (0,), dry_run=True)
     assert said == {name: value for name, value in whole.items() if name not in ("exhibits", "kinds")}
     assert "hours" in said["in all"]
+
+
+def test_a_page_is_written_of_what_is_finished_and_nothing_is_run(tmp_path: Path) -> None:
+    made = by_hand(tmp_path / "out")
+    with pytest.raises(UserError, match="nothing has run here yet"):
+        retell(made)
+    assert not made.out.exists()
+    mark.leave(made)
+    write_base(made, {"utility": [0.5] * 4, "correct": [1.0] * 4})
+    write_arm(made, Arm("world"), 0, {"utility": [0.6] * 4, "correct": [1.0] * 4})
+    assert "| DPO | 1 | 0.600" in retell(made)["page"].read_text()
 
 
 def test_the_world_counts_no_disk(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ BOTH = f"{PAPER} prompts.txt --test-prompts others.txt"
 
 REPRODUCE: dict[str, tuple[str, str]] = {
     "reproduce --out new --only table9": ("--only table9", "table1"),
+    "reproduce --out new --page-only": ("--out new: nothing has run", "leave out --page-only"),
+    "reproduce --out new --page-only --dry-run": ("--page-only", "leave one out"),
     "reproduce --out bad/file/below --dry-run": ("--out bad/file/below: bad/file is a file", "choose another folder"),
     "reproduce --out new --safety hf-classifier:unsafe=x": ("--safety", "say --profile paper"),
     f"{PAPER} others.txt --test-prompts others.txt": ("'a dog'", "out of"),

@@ -26,6 +26,7 @@ def run(
     classifier: str | None = None,
     safety: str | None = None,
     dry_run: bool = False,
+    page_only: bool = False,
 ) -> None:
     """Make the papers' tables and figures again: every run that they need, once, and the pages about them.
 
@@ -45,14 +46,17 @@ def run(
         classifier: For paper: who tells classes, as tastemaker evaluate takes it; inception if not given.
         safety: For paper: who tells unsafe images, as tastemaker evaluate takes it.
         dry_run: Say what it would cost and do nothing.
+        page_only: Write the page of what is finished and do nothing else, also while other calls are at work.
     """
     import sys
 
     from tastemaker.base.summary import show
     from tastemaker.cli.scorers import build
-    from tastemaker.reproduce.reproduce import announce, reproduce
+    from tastemaker.reproduce.reproduce import announce, reproduce, retell
     from tastemaker.reproduce.runs import Shop
 
+    if dry_run and page_only:
+        raise UserError("--page-only: writes a page, and --dry-run writes nothing; leave one out")
     _check(out, seeds)
     given = {
         "--base": base,
@@ -64,10 +68,12 @@ def run(
         "--safety": safety,
     }
     shop = Shop(out, _paper(given) if profile == "paper" else _world(given), build)
+    if page_only:
+        return show(retell(shop))
     if profile == "paper" and not dry_run:
         show(announce(shop, only, seeds))
         sys.stdout.flush()  # before days of work, also into a file
-    show(reproduce(shop, only, seeds, dry_run))
+    return show(reproduce(shop, only, seeds, dry_run))
 
 
 def _check(out: Path, seeds: tuple[int, ...]) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.base.files import write_json
 from tastemaker.reproduce import curve_reading
-from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.curve_reading import Apart, Line, Peak
-from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.exhibit import OfArms
 from tastemaker.reproduce.output import finite, save
 from tastemaker.reproduce.results import ALPHA, SURE, Results, reading
 from tastemaker.reproduce.runs import Shop
@@ -40,15 +39,8 @@ ABOUT_APART = (
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(OfArms):
     """A line an arm, the first compared with each other one (`exhibit.Exhibit`)."""
-
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
         """The base, and every checkpoint of every arm."""

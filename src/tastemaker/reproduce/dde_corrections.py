@@ -16,7 +16,7 @@ from tastemaker.base.files import write_json
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.choosing import checkpoints
 from tastemaker.reproduce.dde_figures import entries_of
-from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.exhibit import OfArms
 from tastemaker.reproduce.output import picture, save
 from tastemaker.reproduce.results import MOST_SEEDS, Results
 from tastemaker.reproduce.runs import Shop
@@ -37,15 +37,8 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class Corrections:
+class Corrections(OfArms):
     """How the stepwise record moves while a run learns, and what it is at the end (`exhibit.Exhibit`)."""
-
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
         """Every arm's runs."""
@@ -53,7 +46,7 @@ class Corrections:
 
     def write(self, results: Results, folder: Path) -> str:
         """The record of the first seed, convergence of all, movement between checkpoints, and the distribution."""
-        entries = {label: entries_of(results, label, arm) for label, arm in zip(self.labels, self.arms, strict=True)}
+        entries = {label: entries_of(results, label, arm) for label, arm in self.named.items()}
         found = [entry for some in entries.values() for entry in some]
         if not found:
             return ""
@@ -62,7 +55,7 @@ class Corrections:
         first = [some[0] for some in entries.values() if some]
         drawn = [figures.correction(entry, entry.recorded) for entry in first if entry.recorded is not None]
         pictures = [picture(figure, folder, self.key) for figure in [*drawn, figures.convergence(found)]]
-        moved = {label: moves(results.shop, arm) for label, arm in zip(self.labels, self.arms, strict=True)}
+        moved = {label: moves(results.shop, arm) for label, arm in self.named.items()}
         ends = {entry.name: ends_of(entry) for entry in found}
         write_json(folder / f"{self.key}.json", {"moves": moved, "at the end": ends})
         draw_ends(ends, folder / f"{self.key}-distribution.png")

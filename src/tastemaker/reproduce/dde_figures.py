@@ -17,7 +17,7 @@ from tastemaker.base.files import write_json
 from tastemaker.evaluate.winrate import Interval, outcomes
 from tastemaker.report.credit import Recorded
 from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.exhibit import Paper, scored
+from tastemaker.reproduce.exhibit import OfArms
 from tastemaker.reproduce.output import finite, picture, save
 from tastemaker.reproduce.results import MOST_SEEDS, SURE, Results, share
 from tastemaker.reproduce.runs import Shop
@@ -37,18 +37,12 @@ SIGNS = ("effective, margin <= 0", "effective, margin > 0")
 
 
 @dataclass(frozen=True)
-class Coefficients:
+class Coefficients(OfArms):
     """What each arm gives to each step: weight, share at margin 0, and what its runs recorded (`exhibit.Exhibit`).
 
     The paper says of the arms called ``own`` that their credit peaks in the middle of the schedule.
     """
 
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
     own: tuple[str, ...] = ("DDE", "DDE-single")
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
@@ -57,7 +51,7 @@ class Coefficients:
 
     def write(self, results: Results, folder: Path) -> str:
         """Three pictures, of all finished seeds of each arm together, and in words what the curves do."""
-        named = zip(self.labels, self.arms, strict=True)
+        named = self.named.items()
         found = {label: some for label, arm in named if (some := entries_of(results, label, arm))}
         if not found:
             return ""
@@ -137,19 +131,8 @@ def _place(tops: Sequence[float]) -> str:
 
 
 @dataclass(frozen=True)
-class Beats:
+class Beats(OfArms):
     """Share of prompts on which an arm beats the base, by every judge, ties ½ (`exhibit.Exhibit`)."""
-
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
-
-    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
-        """The base and every arm, scored."""
-        return scored(shop, self.model, self.arms, seeds)
 
     def write(self, results: Results, folder: Path) -> str:
         """The picture, the table behind it, and `<key>.json`."""
@@ -158,12 +141,12 @@ class Beats:
         judges = [judge.name for judge in results.shop.profile.judges]
         found = {
             label: {judge: beat(results, arm, judge) for judge in judges}
-            for label, arm in zip(self.labels, self.arms, strict=True)
+            for label, arm in self.named.items()
             if results.seeds_of(arm)
         }
         if not found:
             return ""
-        counts = {label: len(results.seeds_of(arm)) for label, arm in zip(self.labels, self.arms, strict=True)}
+        counts = {label: len(results.seeds_of(arm)) for label, arm in self.named.items()}
         plain = {label: {judge: asdict(rate) for judge, rate in rates.items()} for label, rates in found.items()}
         write_json(folder / f"{self.key}.json", {"seeds": counts, "beats": finite(plain)})
         legend = {f"{label}, seeds: {counts[label]}": rates for label, rates in found.items()}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tastemaker.base.files import read_json, write_json
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.choosing import checkpoints
-from tastemaker.reproduce.exhibit import Paper
+from tastemaker.reproduce.exhibit import OfArms
 from tastemaker.reproduce.output import finite, save
 from tastemaker.reproduce.results import MOST_SEEDS, Results, alike, share
 from tastemaker.reproduce.runs import Shop
@@ -48,15 +48,8 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(OfArms):
     """Share of saturated visits at each checkpoint, and z at the last one (`exhibit.Exhibit`)."""
-
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
         """Every arm's margins."""
@@ -75,7 +68,7 @@ class Saturation:
     def _found(self, shop: Shop) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
         """By label what its seeds with the same checkpoints have, and lines that name the other seeds."""
         found, left = {}, []
-        for label, arm in zip(self.labels, self.arms, strict=True):
+        for label, arm in self.named.items():
             outs = finished(shop, arm)
             seeds, others = alike({seed: tuple(sorted(out["at"])) for seed, out in outs.items()})
             if seeds:

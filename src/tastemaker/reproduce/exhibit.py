@@ -42,6 +42,27 @@ class Exhibit(Protocol):
 
 
 @dataclass(frozen=True)
+class OfArms:
+    """What the exhibits of several arms of a ``model`` have in common; ``labels`` are what the page calls the arms."""
+
+    key: str
+    paper: Paper
+    title: str
+    model: str
+    arms: tuple[Arm, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def named(self) -> dict[str, Arm]:
+        """Label → arm."""
+        return dict(zip(self.labels, self.arms, strict=True))
+
+    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
+        """The base and every arm, scored."""
+        return scored(shop, self.model, self.arms, seeds)
+
+
+@dataclass(frozen=True)
 class Claim:
     """``better`` lies above ``worse`` (None: the base); with ``margin`` it lies less than that below, or above.
 

@@ -20,7 +20,7 @@ from tastemaker.base.files import atomic_file, read_json, write_json
 from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.choosing import CHOSEN, checkpoints
-from tastemaker.reproduce.exhibit import Exhibit, Missing, Paper
+from tastemaker.reproduce.exhibit import Exhibit, Missing, OfArms
 from tastemaker.reproduce.gallery import SUMMARY, Gallery, Singles
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.results import Results, crossed, reading
@@ -52,15 +52,9 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Inception:
+class Inception(OfArms):
     """The table (`exhibit.Exhibit`)."""
 
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
     gallery: Gallery
 
     def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
@@ -68,14 +62,6 @@ class Inception:
         yield drawn(shop, self.gallery, self.model, None, 0)
         for seed in seeds:
             yield from (drawn(shop, self.gallery, self.model, arm, seed) for arm in self.arms)
-
-    def room(self, shop: Shop, seeds: Sequence[int]) -> dict[str, float]:
-        """Stage's name → bytes of the images that it leaves; empty where the profile does not count them."""
-        own, gallery = shop.profile.models[self.model].room, self.gallery
-        if own is None:
-            return {}
-        space = len(gallery.prompts()) * gallery.samples * own.drawn
-        return {stage.name: space for stage in self.stages(shop, seeds)}
 
     def write(self, results: Results, folder: Path) -> str:
         """The table, its settings, the classifier's accuracy, and `<key>.json`."""
@@ -94,7 +80,7 @@ class Inception:
             return
         score, right = _measured([base.out], self.gallery)
         yield Line("base", score, right, None)
-        for label, arm in zip(self.labels, self.arms, strict=True):
+        for label, arm in self.named.items():
             stages = [drawn(results.shop, self.gallery, self.model, arm, seed) for seed in results.seeds_of(arm)]
             if outs := [stage.out for stage in stages if stage.done]:
                 own, hits = _measured(outs, self.gallery)
@@ -146,15 +132,16 @@ def drawn(shop: Shop, gallery: Gallery, model: str, arm: Arm | None, seed: int) 
         adapter = None if step is None else dict(checkpoints(place / "run"))[step]
         _look(shop, gallery, model, adapter, place / folder)
 
-    seconds = len(gallery.prompts()) * gallery.samples * base.speed.draw
+    images = len(gallery.prompts()) * gallery.samples
     return Stage(
         f"{folder.replace('-', ' ')} {name}",
         "draw and classify",
         place / folder / LOGITS,
         look,
-        seconds,
+        images * base.speed.draw,
         (classifier(shop, gallery), source),
         (*gallery.reads, Needed("model", base.base)),
+        images * base.room.drawn,
     )
 
 

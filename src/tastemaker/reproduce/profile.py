@@ -53,8 +53,8 @@ class Model:
     speed: Speed
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     draw_batch: int = 16
-    room: Room | None = None
-    """None where disk space is not worth counting."""
+    room: Room = Room(0.0, 0.0, 0.0)
+    """All 0 where disk space is not worth counting."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tastemaker.base.errors import UserError
 from tastemaker.reproduce import contenders, d3po, dde, grid, ledger, mark, needed, page, qsd
-from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.exhibit import Exhibit, Missing
-from tastemaker.reproduce.inception_exhibit import Inception
-from tastemaker.reproduce.profile import Profile, Room
+from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
 from tastemaker.reproduce.stage import Stage, awaited, carry_out, costs, ordered
@@ -68,6 +66,18 @@ def reproduce(shop: Shop, only: Sequence[str], seeds: Sequence[int], dry_run: bo
     return {"stages": done, "page": shop.out / page.FOLDER / page.NAME, "seconds": time.monotonic() - started}
 
 
+def retell(shop: Shop) -> dict[str, Any]:
+    """Write the page of what is finished in a folder, and do nothing else.
+
+    Raises `UserError` where nothing has begun, and where the folder holds results of something else.
+    """
+    if not (shop.out / mark.NAME).is_file():
+        raise UserError(f"--out {shop.out}: nothing has run here yet; leave out --page-only")
+    mark.check(shop)
+    tell(shop, exhibits(shop.profile))
+    return {"page": shop.out / page.FOLDER / page.NAME}
+
+
 def announce(shop: Shop, only: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     """What is left to do of the whole and what the figures rest on: what one should see before it begins."""
     said = prices(shop, chosen(exhibits(shop.profile), only), seeds)
@@ -85,50 +95,24 @@ def tell(shop: Shop, known: Sequence[Exhibit]) -> None:
 def prices(shop: Shop, wanted: Sequence[Exhibit], seeds: Sequence[int]) -> dict[str, Any]:
     """Stages, hours and disk space of each exhibit alone, of each kind of stage, and of all with shared stages once."""
     stages = _stages(shop, wanted, seeds)
-    rooms = disk(shop, {arm for exhibit in wanted for arm in exhibit.arms}, seeds)
-    for exhibit in wanted:
-        rooms |= exhibit.room(shop, seeds) if isinstance(exhibit, Inception) else {}
-    alone = {exhibit.key: _price(_stages(shop, [exhibit], seeds), rooms) for exhibit in wanted}
+    alone = {exhibit.key: _price(_stages(shop, [exhibit], seeds)) for exhibit in wanted}
     kinds = {
         each.kind: f"{each.stages} stages, {each.finished} finished, {_hours(each.seconds)} to go"
         for each in costs(stages)
     }
-    whole = {"in all": f"{_price(stages, rooms)} (what exhibits share counted once)"}
+    whole = {"in all": f"{_price(stages)} (what exhibits share counted once)"}
     return {"machine": shop.profile.devices, "exhibits": alone, "kinds": kinds, **whole, **shop.profile.basis}
-
-
-def disk(shop: Shop, arms: Iterable[Arm], seeds: Sequence[int]) -> dict[str, float]:
-    """Stage's name → bytes that it leaves; empty where the profile does not count them."""
-    found: dict[str, float] = {}
-    for arm in arms:
-        model = shop.profile.models[arm.model]
-        if model.room is None:
-            continue
-        tune, test = len(shop.profile.tune()), len(shop.profile.test())
-        found[shop.cache(arm.model).name] = shop.profile.images * model.room.cached
-        found[shop.base(arm.model).name] = test * model.room.drawn
-        for seed in seeds:
-            found |= _run(shop, arm, seed, model.room, tune, test)
-    return found
-
-
-def _run(shop: Shop, arm: Arm, seed: int, room: Room, tune: int, test: int) -> dict[str, float]:
-    count, rank = shop.profile.checkpoints, shop.profile.models[arm.model].rank
-    return {
-        shop.trained(arm, seed).name: count * room.checkpoint * (arm.rank or rank) / rank,
-        shop.scored(arm, seed).name: (test + count * tune) * room.drawn,
-        shop.curve(arm, seed).name: count * test * room.drawn,
-    }
 
 
 def _stages(shop: Shop, wanted: Iterable[Exhibit], seeds: Sequence[int]) -> list[Stage]:
     return ordered(stage for exhibit in wanted for stage in exhibit.stages(shop, seeds))
 
 
-def _price(stages: Sequence[Stage], rooms: Mapping[str, float]) -> str:
+def _price(stages: Sequence[Stage]) -> str:
     """Of these stages: how many, how many are finished, and hours and disk space of the rest."""
     left = [stage for stage in stages if not stage.done]
-    space = f", {sum(rooms.get(stage.name, 0.0) for stage in left) / GIGABYTE:,.1f} GB" if rooms else ""
+    counted = any(stage.space for stage in stages)
+    space = f", {sum(stage.space for stage in left) / GIGABYTE:,.1f} GB" if counted else ""
     hours = _hours(sum(stage.seconds for stage in left))
     return f"{len(stages)} stages, {len(stages) - len(left)} finished, {hours}{space} to go"
 

@@ -80,6 +80,7 @@ class Shop:
             profile.images * base.speed.encode,
             (everything,),
             (Needed("model", base.base),),
+            profile.images * base.room.cached,
         )
 
     def tuned(self, arm: Arm) -> Stage:
@@ -96,38 +97,39 @@ class Shop:
     def trained(self, arm: Arm, seed: int) -> Stage:
         """A run with its checkpoints."""
         arm = arm.run
-        place = self.place(arm, seed) / "run"
+        place, base = self.place(arm, seed) / "run", self.profile.models[arm.model]
         needs = (self.pairs(arm.pairs, seed), self.cache(arm.model), self.tuned(arm))
-        seconds = self.profile.budget(arm) * self.profile.models[arm.model].speed.pair
+        seconds = self.profile.budget(arm) * base.speed.pair
+        space = self.profile.checkpoints * base.room.checkpoint * (arm.rank or base.rank) / base.rank
 
         def train() -> None:
             from tastemaker.train.training import train
 
             train(self.recipe(arm, seed, read_json(needs[2].out), place))
 
-        reads = (Needed("model", self.profile.models[arm.model].base),)
-        return Stage(f"train {arm.name} seed {seed}", "train", place / "summary.json", train, seconds, needs, reads)
+        name, reads = f"train {arm.name} seed {seed}", (Needed("model", base.base),)
+        return Stage(name, "train", place / "summary.json", train, seconds, needs, reads, space)
 
     def scored(self, arm: Arm, seed: int) -> Stage:
         """The test prompts by the chosen checkpoint (of an arm with ``last``: by the last one), by every judge."""
         place, run = self.place(arm, seed), self.trained(arm, seed)
         base = self.profile.models[arm.model]
         tried = 0 if arm.last else self.profile.checkpoints * len(self.profile.tune())
-        seconds = (len(self.profile.test()) + tried) * base.speed.draw
+        drawn = len(self.profile.test()) + tried
 
         def score() -> None:
             adapter = checkpoints(place / "run")[-1][1] if arm.last else choosing.choose(self, arm, place)
             images = place / ("last" if arm.last else "images")
             self.judge(arm.model, adapter, images, self.profile.test(), self.scores(arm, seed))
 
-        name = f"score {arm.name} seed {seed}"
-        return Stage(name, DRAW, self.scores(arm, seed), score, seconds, (run,), self._reads(arm.model))
+        name, cost = f"score {arm.name} seed {seed}", (drawn * base.speed.draw, drawn * base.room.drawn)
+        return Stage(name, DRAW, self.scores(arm, seed), score, cost[0], (run,), self._reads(arm.model), cost[1])
 
     def curve(self, arm: Arm, seed: int) -> Stage:
         """Every checkpoint on the test prompts: what a figure against samples used needs."""
         place, run = self.place(arm, seed), self.trained(arm, seed)
         base = self.profile.models[arm.model]
-        seconds = len(self.profile.test()) * self.profile.checkpoints * base.speed.draw
+        drawn = len(self.profile.test()) * self.profile.checkpoints
 
         def score() -> None:
             points = {}
@@ -137,21 +139,22 @@ class Shop:
                 points[str(step)] = read_json(there / SCORES)
             write_json(place / CURVE, points)
 
-        name, reads = f"curve {arm.name} seed {seed}", self._reads(arm.model)
-        return Stage(name, DRAW, place / CURVE, score, seconds, (run,), reads)
+        name, cost = f"curve {arm.name} seed {seed}", (drawn * base.speed.draw, drawn * base.room.drawn)
+        return Stage(name, DRAW, place / CURVE, score, cost[0], (run,), self._reads(arm.model), cost[1])
 
     def base(self, model: str) -> Stage:
         """The base model's images of the test prompts."""
         model = self.profile.first_like(model)
         place = self.out / "runs" / f"{model}-{BASE}"
-        seconds = len(self.profile.test()) * self.profile.models[model].speed.draw
+        drawn, own = len(self.profile.test()), self.profile.models[model]
         return Stage(
             f"score {model} {BASE}",
             DRAW,
             place / SCORES,
             lambda: self.judge(model, None, place / "images", self.profile.test(), place / SCORES),
-            seconds,
+            drawn * own.speed.draw,
             reads=self._reads(model),
+            space=drawn * own.room.drawn,
         )
 
     def pairs_a_step(self, model: str) -> int:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tastemaker.base import draw
-from tastemaker.reproduce.arm import Arm
-from tastemaker.reproduce.exhibit import Paper, scored
+from tastemaker.reproduce.exhibit import OfArms
 from tastemaker.reproduce.output import save
 from tastemaker.reproduce.results import Results
 from tastemaker.reproduce.runs import Shop
-from tastemaker.reproduce.stage import Stage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,19 +20,8 @@ PROMPTS = 5
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class SideBySide(OfArms):
     """A row a prompt, a column a model, all from the same noise (`exhibit.Exhibit`)."""
-
-    key: str
-    paper: Paper
-    title: str
-    model: str
-    arms: tuple[Arm, ...]
-    labels: tuple[str, ...]
-
-    def stages(self, shop: Shop, seeds: Sequence[int]) -> Iterator[Stage]:
-        """The base and every arm, drawn."""
-        return scored(shop, self.model, self.arms, seeds)
 
     def write(self, results: Results, folder: Path) -> str:
         """`<key>.png` of the lowest seed that all arms have; nothing before there is one."""

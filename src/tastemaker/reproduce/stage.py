@@ -29,6 +29,7 @@ class Needed(NamedTuple):
 class Stage:
     """``do`` writes ``out`` last, so that a stage is finished when it is there; ``seconds`` is what it should take.
 
+    ``space`` are the bytes that it leaves, 0 where a profile does not count them.
     ``kind`` groups stages in the list of costs, ``reads`` are the weights that it wants besides what other stages
     leave. Two stages with the same name are the same.
     """
@@ -40,6 +41,7 @@ class Stage:
     seconds: float = 0.0
     needs: tuple[Stage, ...] = ()
     reads: tuple[Needed, ...] = field(default=(), compare=False, repr=False)
+    space: float = field(default=0.0, compare=False, repr=False)
 
     @property
     def done(self) -> bool:
