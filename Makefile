@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows everything on a small world, `make test` checks everything that needs no GPU or network.
 # PIP_ARGS goes to pip, e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the small CPU build of torch.
 
-.PHONY: demo feedback-demo test test-all lint clean
+.PHONY: demo feedback-demo test test-all test-gpu lint clean
 .DELETE_ON_ERROR:
 
 CANDIDATES := python3.11 python3.12 python3.13 python3
@@ -25,6 +25,10 @@ test: .venv/installed-dev lint
 test-all: test chromium postgresql .venv/extras .venv/installed-ray
 	$(PYTEST) --dist load -m "(slow or browser) and not gpu and not network and not extras" --timeout 3600
 	PYTHONPATH=.venv/extras $(PYTEST) -m "extras and not gpu" --timeout 3600
+
+# On a machine with a CUDA GPU; the tests above do not look at one.
+test-gpu: .venv/installed-dev
+	$(PYTEST) -m "gpu and not extras"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

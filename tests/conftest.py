@@ -21,9 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Only `pytest -m network` reaches for the model hub; huggingface_hub reads this once, when it is imported."""
+    """Only `pytest -m network` reaches for the model hub; huggingface_hub reads this once, when it is imported.
+
+    Only `pytest -m gpu` sees a GPU: what the others compare with was computed on a CPU.
+    """
     if config.getoption("-m") != "network":
         os.environ["HF_HUB_OFFLINE"] = "1"
+    wanted = config.getoption("-m")
+    if "gpu" not in wanted or "not gpu" in wanted:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

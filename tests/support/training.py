@@ -49,8 +49,8 @@ def make_task(folder: Path, pairs: int = 10, model: Path | None = None) -> dict[
     }
 
 
-def write_pairs(ranked: Path, pairs: int) -> None:
-    """Write ``pairs.parquet`` with pair i preferring image w<i> to l<i>."""
+def write_pairs(ranked: Path, pairs: int, first: int = 0) -> None:
+    """Write ``pairs.parquet`` with pair i preferring image w<i> to l<i>, from pair ``first`` on."""
     import pyarrow as pa
 
     from tastemaker.base.files import sha256_text
@@ -68,7 +68,7 @@ def write_pairs(ranked: Path, pairs: int) -> None:
             "psi_loser": 0.2,
             "quality": 0.64 - index / 1000,
         }
-        for index in range(pairs)
+        for index in range(first, first + pairs)
     ]
     ranked.mkdir(parents=True, exist_ok=True)
     stored.write_pairs(ranked / stored.NAME, pa.Table.from_pylist(rows, stored.SCHEMA), {})

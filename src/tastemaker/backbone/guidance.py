@@ -27,10 +27,14 @@ def guided(
         return backbone.forward(x_t, t, condition | {"guidance": torch.full((len(x_t),), scale)})
     if scale == UNGUIDED:
         return backbone.forward(x_t, t, condition)
-    empty = {name: rows.expand(len(x_t), *rows.shape[1:]) for name, rows in unconditional.items()}
-    empty |= {name: rows for name, rows in condition.items() if name not in empty}
-    both = {name: torch.cat([rows, empty[name]]) for name, rows in condition.items()}
+    given, empty = (_there(each, x_t.device) for each in (condition, unconditional))
+    empty = given | {name: rows.expand(len(x_t), *rows.shape[1:]) for name, rows in empty.items()}
+    both = {name: torch.cat([rows, empty[name]]) for name, rows in given.items()}
     found = backbone.forward(torch.cat([x_t, x_t]), torch.cat([t, t]), both)
     prompted, unprompted = found.output.chunk(2)
     levels = {name: getattr(found, name).chunk(2)[0] for name in ("alpha", "sigma")}
     return replace(found, output=unprompted + scale * (prompted - unprompted), x_t=x_t, **levels)
+
+
+def _there(condition: Condition, place: torch.device) -> Condition:
+    return {name: rows.to(place) for name, rows in condition.items()}

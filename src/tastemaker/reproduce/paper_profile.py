@@ -38,11 +38,14 @@ JUDGES = (
 )
 """The first is what claims rest on: both papers print PickScore, and it does not rank the pairs that QSD keeps."""
 BASIS = {
-    "measured": f"{TFLOPS:g} TFLOP/s of the card in bfloat16",
-    "goals": "the share of it that is used, 30 % for SD1.5 and 38 % for SDXL (47 pairs/s of an SD1.5 LoRA)",
+    "measured": (
+        f"{TFLOPS:g} TFLOP/s of the card in bfloat16; 28.5 pairs/s of an SD1.5 LoRA, which is 18 % of that, and 1.6 of "
+        "an SDXL LoRA with gradient checkpointing, 11 % (docs/results/gpu.md)"
+    ),
     "counted": (
-        "FLOPs of U-Net, encoder and scorers (BLIP as a ViT-L/14), so hours are the least: reading, decoding, text "
-        "encoders and the decoder are left out, and training of all weights in float32 counts as if in bfloat16"
+        "FLOPs of U-Net, encoder and scorers (BLIP as a ViT-L/14) at these shares, also for drawing, encoding and "
+        "scoring; reading, decoding, text encoders and the decoder are left out, and training of all weights in "
+        "float32 counts as if in bfloat16"
     ),
     "disk": "counted: cache, checkpoints, and images at 3 bytes a pixel; the imported pictures come on top",
 }

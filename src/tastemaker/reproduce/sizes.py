@@ -1,4 +1,7 @@
-"""What the papers' base models cost on one card: FLOPs counted, the card's speed measured, its use a goal."""
+"""What the papers' base models cost on one card: FLOPs counted, the card's speed and the use of it measured.
+
+The use is that of `tastemaker train` with a LoRA of rank 64 and the recipe's batch (docs/results/gpu.md).
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,6 @@ class Size:
 
 
 SIZES = {
-    "sd15": Size(0.803, 1.72, 2.31, 2.41, 1.12, 0.30, 512, 77 * 768, 12_754_944, 859_520_964),
-    "sdxl": Size(6.76, 14.1, 19.3, 20.2, 4.88, 0.38, 1024, 77 * 2048 + 1280, 92_897_280, 2_567_463_684),
+    "sd15": Size(0.803, 1.72, 2.31, 2.41, 1.12, 0.182, 512, 77 * 768, 12_754_944, 859_520_964),
+    "sdxl": Size(6.76, 14.1, 19.3, 20.2, 4.88, 0.107, 1024, 77 * 2048 + 1280, 92_897_280, 2_567_463_684),
 }
