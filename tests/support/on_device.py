@@ -181,6 +181,7 @@ SCENARIOS: dict[str, Callable[[Path, str], None]] = {
     "resume": resumes,
     **{f"score {name}": partial(scores, name) for name in SCORERS},
     "train full": partial(trains, "dpo", adapter={"kind": "full"}),
+    **{f"train {dtype}": partial(trains, "dpo", dtype=dtype) for dtype in ("bfloat16", "float16")},
     "train dropout": partial(trains, "sft", adapter=DROPPING),
 }
 """Name → what is tried in a folder on a device."""
