@@ -96,11 +96,12 @@ class Lora(BaseModel):
         if self.start is not None:
             return list(read(self.start).values())
         assert self.rank is not None
-        targeted = [shape for name, shape in denoiser.items() if len(shape) > 1 and self._is_target(name)]
+        targeted = [shape for name, shape in denoiser.items() if len(shape) > 1 and self.adapts(name)]
         thin = [made for out, *rest in targeted for made in ((self.rank, *rest), (out, self.rank))]
         return thin + [(shape[0],) for shape in targeted if self.dora]
 
-    def _is_target(self, weight: str) -> bool:
+    def adapts(self, weight: str) -> bool:
+        """Whether the layer with this weight gets an adapter; one that a file brings is not looked for."""
         layer = weight.removesuffix(".weight")
         return any(layer == target or layer.endswith(f".{target}") for target in self.targets or ())
 
@@ -125,6 +126,10 @@ class Full(BaseModel):
     def trained_shapes(self, denoiser: Shapes, _: Callable[[str], Shapes]) -> list[tuple[int, ...]]:
         """Shapes of what the optimizer moves: of all weights."""
         return list(denoiser.values())
+
+    def adapts(self, _: str) -> bool:
+        """No layer gets an adapter."""
+        return False
 
 
 Adapter = Annotated[Lora | Full, Field(discriminator="kind")]

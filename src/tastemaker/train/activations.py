@@ -2,16 +2,22 @@
 
 It is the inputs of the convolutions and linear layers, attention matrices not stored, times a measured factor (`kept`
 of `Lora` and `Full`). Measured for SD1.5, SDXL, SD3 and Flux: with LoRA 1.93, 1.88, 1.32, 1.37 times, in full 2.26,
-2.32, 2.34, 2.45 times; a test measures it again.
+2.32, 2.34, 2.45 times; a test measures it again. In half precision every adapter keeps a float32 copy of its input.
+On a GPU the whole was 20.8 GB for SD1.5, 41.0 for SDXL and 11.1 with gradient checkpointing (docs/results/gpu.md).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from tastemaker.train.headers import Shapes
 
+if TYPE_CHECKING:
+    from tastemaker.backbone.choice import Adapter
+
+FLOAT32 = 4
 PATCH = 2
 """Side in latents of what a transformer reads as one token."""
 SD3_TEXT, FLUX_TEXT = 77 + 256, 512
@@ -24,18 +30,48 @@ TEXT = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "ff_context", "c
 """Layers of a transformer that see the text's tokens."""
 
 
-def inputs_of_layers(part: str, denoiser: Shapes, latent_size: int, checkpointing: bool) -> float:
-    """Numbers that go into the layers for one image; with ``checkpointing`` into those of the largest block.
+UNIT = re.compile(r"(.*\b(?:resnets|(?:single_)?transformer_blocks)\.\d+)\.")
+"""What gradient checkpointing runs again as a whole: diffusers' innermost blocks."""
+
+
+class Layer(NamedTuple):
+    """A convolution or linear layer: numbers that go in for one image, and bytes kept because of it."""
+
+    name: str
+    inputs: float
+    held: float
+
+
+def kept(
+    part: str, denoiser: Shapes, latent_size: int, adapter: Adapter, number: int = FLOAT32, checkpointing: bool = False
+) -> float:
+    """Bytes of one image; ``number`` are those of a number in the frozen weights' format.
 
     ``part`` is ``unet`` or ``transformer``, ``latent_size`` the side of a latent image.
     """
+    layers = list(_layers(part, denoiser, latent_size, adapter, number))
+    return _checkpointed(layers, number) if checkpointing else sum(layer.held for layer in layers)
+
+
+def _layers(part: str, denoiser: Shapes, latent_size: int, adapter: Adapter, number: int) -> Iterator[Layer]:
     rows = _pixels(denoiser, latent_size) if part == "unet" else _tokens(denoiser, latent_size)
-    blocks: dict[str, float] = {}
     for name, shape in denoiser.items():
         if name.endswith(".weight") and len(shape) in (2, 4):
-            block = ".".join(name.split(".")[:2])
-            blocks[block] = blocks.get(block, 0) + shape[1] * rows(name)
-    return max(blocks.values()) if checkpointing else sum(blocks.values())
+            inputs = shape[1] * rows(name)
+            copied = FLOAT32 if number < FLOAT32 and adapter.adapts(name) else 0
+            yield Layer(name, inputs, inputs * (adapter.kept[part] * number + copied))
+
+
+def _checkpointed(layers: Iterable[Layer], number: int) -> float:
+    """What lies outside of units, the input of each unit, and all of the largest."""
+    outside, units = 0.0, dict[str, list[Layer]]()
+    for layer in layers:
+        if found := UNIT.match(layer.name):
+            units.setdefault(found[1], []).append(layer)
+        else:
+            outside += layer.held
+    inputs = sum(next((layer.inputs for layer in unit if layer.inputs), 0.0) for unit in units.values())
+    return outside + number * inputs + max((sum(layer.held for layer in unit) for unit in units.values()), default=0.0)
 
 
 def _pixels(unet: Shapes, latent_size: int) -> Callable[[str], int]:
