@@ -66,7 +66,7 @@ def test_a_dry_run_of_the_paper_says_hours_disk_and_what_is_measured(
 ) -> None:
     assert app.main(shlex.split(f"{PAPER} --only table1 dde --seeds 0 --dry-run")) == 0
     said = capsys.readouterr().out
-    for words in ("one H200", "table1-sd15", "dde-sdxl-full", "hours", "GB to go", "measured", "counted", "28.5 pairs/s"):
+    for words in ("one H200", "table1-sd15", "dde-sdxl-full", "hours", "GB to go", "measured", "counted", "pairs/s"):
         assert words in said
     assert not (work / "out").exists()
 
