@@ -59,12 +59,12 @@ CLOSE = 5e-3
 def predicts(name: str, folder: Path, device: str) -> None:
     """A model encodes, reads prompts, predicts with guidance and decodes, as on the CPU."""
     place = MODELS[name](folder / name)
-    there, here = (_seen(load(place, device=each), device) for each in (device, "cpu"))
+    there, here = (_seen(load(place, device=each)) for each in (device, "cpu"))
     for one, other in zip(there, here, strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=CLOSE, atol=CLOSE)
 
 
-def _seen(backbone: Any, device: str) -> list[torch.Tensor]:
+def _seen(backbone: Any) -> list[torch.Tensor]:
     x_t, t, condition = inputs(backbone) if backbone.part == "unet" else _flow_inputs(backbone)
     with torch.no_grad():
         found = guided(backbone, x_t.to(backbone.device), t, condition, backbone.condition([""]), 3.0)
