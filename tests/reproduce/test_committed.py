@@ -11,7 +11,7 @@ import pytest
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 WORLD = RESULTS / "reproduce-world"
-TABLES = ("table1", "table2", "table3", "table4", "dde")
+TABLES = ("table1", "table2", "table3", "table4", "dde", "steps")
 
 
 @pytest.fixture(scope="module")
