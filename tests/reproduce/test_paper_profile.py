@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.published import SD15, SDXL
 from tastemaker.base.config import read_yaml
 from tastemaker.reproduce import online, sizes
 from tastemaker.reproduce import paper_profile as paper
@@ -168,23 +169,8 @@ def test_numbers_of_weights_are_those_of_the_published_shapes(name: str) -> None
     import torch
     from diffusers import UNet2DConditionModel
 
-    shapes: dict[str, dict[str, Any]] = {
-        "sd15": dict(cross_attention_dim=768, attention_head_dim=8),
-        "sdxl": dict(
-            block_out_channels=(320, 640, 1280),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        ),
-    }
     with torch.device("meta"):
-        unet = UNet2DConditionModel(**shapes[name])
+        unet = UNet2DConditionModel(**{"sd15": SD15, "sdxl": SDXL}[name])
     ends = ("to_q", "to_k", "to_v", "to_out.0")
     layers = [layer for where, layer in unet.named_modules() if where.endswith(ends)]
     assert sizes.SIZES[name].weights == sum(weight.numel() for weight in unet.parameters())

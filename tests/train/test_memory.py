@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import save_file
 
 from support.models import save_tiny_sd
+from support.published import SD15, SDXL
 from tastemaker.base.errors import UserError
 from tastemaker.train import headers, memory
 from tastemaker.train.choice import Adafactor
 from tastemaker.train.recipe import Recipe
 
-SD15 = {"cross_attention_dim": 768, "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8}
 SD3 = {
     "sample_size": 128,
     "num_layers": 4,
@@ -26,18 +26,6 @@ SD3 = {
     "caption_projection_dim": 1536,
     "pooled_projection_dim": 2048,
     "pos_embed_max_size": 192,
-}
-SDXL = {
-    "cross_attention_dim": 2048,
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
 }
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 PARTS = {"sd15": "unet", "flux": "transformer"}
