@@ -1,6 +1,7 @@
 """Stable Diffusion 1.5 and XL of the published shapes with random weights, in folders as the hub has them.
 
-What a step costs does not depend on what the weights know. The tokenizer is the small world's.
+What a step costs does not depend on what the weights know. Tokenizer and schedule are the small world's; its
+schedule is theirs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from tastemaker.world.assets import BASE_MODEL
@@ -78,7 +85,7 @@ def _parts(shape: Shape) -> dict[str, Any]:
         "text_encoder": _text(shape.text, CLIPTextModel),
         "tokenizer": _tokenizer(),
         "unet": UNet2DConditionModel(sample_size=shape.side // 8, **shape.unet),
-        "scheduler": _scheduler(),
+        "scheduler": DDIMScheduler.from_pretrained(BASE_MODEL / "scheduler", timestep_spacing="leading"),
     }
     if shape.text_2 is not None:
         second = _text(shape.text_2 | {"hidden_act": "gelu"}, CLIPTextModelWithProjection)
@@ -106,16 +113,3 @@ def _autoencoder(shape: Shape) -> AutoencoderKL:
         sample_size=shape.side,
         scaling_factor=0.13025 if shape.text_2 else 0.18215,
     ).eval()
-
-
-def _scheduler() -> Any:
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
