@@ -21,6 +21,7 @@ from pathlib import Path
 import models
 import pairs
 import torch
+from kernels import kernels
 from steps import Bench, bench
 
 from tastemaker.base.files import read_json, write_json
@@ -84,6 +85,7 @@ class Place:
 
 def prepared(place: Place) -> Figures:
     """The model's folder, pairs and cache."""
+    shutil.rmtree(place.out, ignore_errors=True)
     models.save(place.name, place.model, torch.bfloat16 if torch.cuda.is_available() else torch.float32)
     plan = place.plan
     return pairs.prepare(place.model, place.out, plan.micro * plan.accumulate, models.SHAPES[place.name].side)
@@ -98,26 +100,54 @@ def trained(place: Place, *more: str) -> Figures:
     return {"pairs per second": rate, **_peak(), **_utilisation(place, rate)}
 
 
+def at_once(place: Place, many: int) -> tuple[str, ...]:
+    """As many pairs a step in fewer micro-batches."""
+    micro, accumulate = place.plan.micro * many, place.plan.accumulate // many
+    return ("--train.batch_size", str(micro), "--train.accumulate", str(accumulate))
+
+
+def on_bench(place: Place, *more: str) -> Bench:
+    """The model and its adapter, with a micro-batch."""
+    recipe = place.recipe("qsd-dpo.yaml", "bench", *_here(), *more)
+    return bench(recipe, read_json(place.out / "cache" / "cache.json"))
+
+
 def stepped(place: Place, *more: str) -> Figures:
     """Pairs/s of a micro-step, of its floor, and of the peers' order on the same model, in turns, the best of each."""
-    recipe, times = place.recipe("qsd-dpo.yaml", "bench", *_here(), *more), place.plan.times
-    on = bench(recipe, read_json(place.out / "cache" / "cache.json"))
+    on, times = on_bench(place, *more), place.plan.times
     works = {"ours": on.ours, "floor": on.floor(), "peers": on.peers(models.SHAPES[place.name].side)}
     rounds = [{name: on.rate(work, times) for name, work in works.items()} for _ in range(2)]
     found = {name: max(each[name] for each in rounds) for name in works}
-    found |= {"of the floor": found["ours"] / found["floor"], "of the peers": found["ours"] / found["peers"]}
-    return found | _variants(on, times)
+    return found | {"of the floor": found["ours"] / found["floor"], "of the peers": found["ours"] / found["peers"]}
 
 
-def _variants(on: Bench, times: int) -> Figures:
-    """What may be worth doing: four times the pairs, TF32 for the adapter's products, convolutions' own layout."""
-    more = replace(on, micro=4 * on.micro)
-    found = {"ours, 4 times the pairs": more.rate(more.ours, times)}
+def varied(place: Place, *more: str) -> Figures:
+    """Pairs/s and peak memory with more pairs at once, with TF32, and with weights in the convolutions' own layout."""
+    on, times = on_bench(place, *more), place.plan.times
+    found = {}
+    for many in (1, 2, 4):
+        found |= {f"{many * on.micro} pairs: {name}": value for name, value in _if_it_fits(on, many).items()}
     torch.backends.cuda.matmul.allow_tf32 = True
-    found["ours, TF32"] = on.rate(on.ours, times)
+    found["TF32"] = on.rate(on.ours, times)
     torch.backends.cuda.matmul.allow_tf32 = False
     on.task.backbone.denoiser.to(memory_format=torch.channels_last)
-    return found | {"ours, channels last": on.rate(on.ours, times)}
+    found |= {f"channels last, {name}": value for name, value in _if_it_fits(on, 1).items()}
+    return found | {f"channels last, 4 times, {name}": value for name, value in _if_it_fits(on, 4).items()}
+
+
+def _if_it_fits(on: Bench, many: int) -> Figures:
+    """Of a micro-step with ``many`` times the pairs."""
+    larger = replace(on, micro=many * on.micro)
+    _reset()
+    try:
+        return {"per second": larger.rate(larger.ours, 4), **_peak()}
+    except torch.OutOfMemoryError:
+        return {"per second": 0.0}
+
+
+def profiled(place: Place, *more: str) -> Figures:
+    """One micro-step by kinds of kernels."""
+    return kernels(on_bench(place, *more).ours) if torch.cuda.is_available() else {}
 
 
 def full(place: Place) -> Figures:
@@ -163,11 +193,18 @@ def parts(place: Place) -> Iterator[tuple[str, Callable[[], Figures]]]:
     if place.plan.family == "sdxl":
         without = ("--train.gradient_checkpointing", "false")
         yield "step", lambda: stepped(place, *without)
+        yield "kernels", lambda: profiled(place, *without)
+        yield "variants", lambda: varied(place, *without)
         yield "train", lambda: trained(place, *without)
+        yield "train, 4 times the pairs at once", lambda: trained(place, *without, *at_once(place, 4))
         yield "train, checkpointing", lambda: trained(place)
+        yield "train, checkpointing, 4 times the pairs at once", lambda: trained(place, *at_once(place, 4))
     else:
         yield "step", lambda: stepped(place)
+        yield "kernels", lambda: profiled(place)
+        yield "variants", lambda: varied(place)
         yield "train", lambda: trained(place)
+        yield "train, 4 times the pairs at once", lambda: trained(place, *at_once(place, 4))
         yield "train all weights", lambda: full(place)
     if place.plan.sampled:
         yield "d3po", lambda: rounds(place)
@@ -204,21 +241,26 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True, help="folder of the work; the model's are removed after")
     words.add_argument("--figures", type=Path, help="file of the figures; OUT/figures.json if not given")
     words.add_argument("--models", nargs="+", choices=list(PLANS), default=["sd15", "sdxl"])
+    words.add_argument(
+        "--parts", nargs="+", help="these alone, on a model that an earlier call has left; all if not given"
+    )
     given = words.parse_args()
     file = given.figures or given.out / "figures.json"
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     found: dict[str, object] = {"card": card, "torch": torch.__version__}
     for name in given.models:
         place = Place(name, given.out / name)
-        shutil.rmtree(place.out, ignore_errors=True)
         for part, work in parts(place):
+            if given.parts and part not in given.parts:
+                continue
             _reset()
             began = time.perf_counter()
             figures = {key: round(value, 3) for key, value in work().items()}
             found[f"{name}: {part}"] = figures | {"took": round(time.perf_counter() - began, 1)}
             write_json(file, found)
             print(f"{name}: {part}: {found[f'{name}: {part}']}", flush=True)
-        shutil.rmtree(place.out)
+        if not given.parts:
+            shutil.rmtree(place.out)
 
 
 if __name__ == "__main__":

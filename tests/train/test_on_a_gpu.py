@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import traceback
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from support import d3po as rounds
 from support import on_device, pretended
+from support.training import make_task, recipe_of
+from tastemaker.train import loop
+from tastemaker.train.training import train
 
 BEYOND_PRETENCE = ("train full", "train bfloat16", "train float16")
 """A whole model is written by diffusers, which reads a tensor's memory, and a pretended device has none; and there a
@@ -21,6 +28,34 @@ number beside a half-precision tensor counts as float32."""
 @pytest.mark.parametrize("name", on_device.SCENARIOS)
 def test_a_gpu_does_what_the_cpu_does(name: str, tmp_path: Path) -> None:
     on_device.SCENARIOS[name](tmp_path, "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["dpo", "dde", "kto", "d3po"])
+def test_a_micro_step_waits_for_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the CPU would launch the next one only when the GPU is done with this."""
+    seen: list[bool] = []
+    monkeypatch.setattr(loop, "_micro_step", _unwaiting(loop._micro_step, seen))
+    if name == "d3po":
+        rounds.run(rounds.make_tree(tmp_path / "task"), tmp_path / "run", train={"device": "cuda"})
+    else:
+        tree = make_task(tmp_path / "task") | {"method": on_device.METHODS[name]}
+        train(recipe_of(tree, tmp_path / "run", device="cuda"))
+    assert len(seen) > 1
+
+
+def _unwaiting(step: Callable[..., None], seen: list[bool]) -> Callable[..., None]:
+    """``step`` that fails where it waits, but for the first, which also makes what the libraries need."""
+
+    def watched(*args: Any) -> None:
+        torch.cuda.set_sync_debug_mode("error" if seen else "default")
+        try:
+            step(*args)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        seen.append(True)
+
+    return watched
 
 
 @pytest.mark.slow(minutes=2)
@@ -60,6 +95,4 @@ def _try(names: list[str], pipe: Connection) -> None:
 
 
 def _left_behind(_: Path, device: str) -> None:
-    import torch
-
     torch.ones(2).to(device) + torch.ones(2)

@@ -17,6 +17,7 @@ from tastemaker.backbone import lora_file
 from tastemaker.backbone.backbone import Backbone
 from tastemaker.backbone.choice import Adapter, Full, Lora
 from tastemaker.backbone.load import bars_on_terminals_only
+from tastemaker.backbone.narrow import narrow
 from tastemaker.base import draw
 from tastemaker.base.errors import UserError
 from tastemaker.base.files import atomic_folder
@@ -86,6 +87,7 @@ class LoraWeights:
         self._layers = _layers(backbone.denoiser)
         backbone.denoiser.eval()
         for layer in self._layers:
+            narrow(layer)
             layer.set_scale(BELOW, choice.on_scale)
         self._switch(self._policy)
 
@@ -127,7 +129,7 @@ class LoraWeights:
         """Let ``adapters`` work, in this order. peft gives whatever works a gradient, so what is frozen is said."""
         for layer in self._layers:
             layer.enable_adapters(bool(adapters))
-            if adapters:
+            if adapters and layer.active_adapters != list(adapters):
                 layer.set_adapter(list(adapters))
         for parameter in self._frozen:
             parameter.requires_grad_(False)

@@ -32,7 +32,7 @@ class Lora(BaseModel):
     tags: ClassVar[tuple[str, ...]] = ("lora",)
     relation: ClassVar[str] = "adapter"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16", "float16")
-    kept: ClassVar[Mapping[str, float]] = {"unet": 1.9, "transformer": 1.35}
+    kept: ClassVar[Mapping[str, float]] = {"unet": 2.0, "transformer": 1.35}
     """What autograd keeps for the backward pass, in multiples of the layers' inputs."""
     reference_is_free: ClassVar[bool] = True
     """Whether the frozen model is at hand without a copy of it."""
@@ -105,6 +105,10 @@ class Lora(BaseModel):
         layer = weight.removesuffix(".weight")
         return any(layer == target or layer.endswith(f".{target}") for target in self.targets or ())
 
+    def widens(self, dtype: str) -> bool:
+        """Whether the adapters' products are float32 though the model is ``dtype`` (`backbone.narrow` says why)."""
+        return dtype == "float16" or (dtype == "bfloat16" and self.dora)
+
 
 class Full(BaseModel):
     """Every weight of the denoiser, in float32; the reference is a frozen copy."""
@@ -129,6 +133,10 @@ class Full(BaseModel):
 
     def adapts(self, _: str) -> bool:
         """No layer gets an adapter."""
+        return False
+
+    def widens(self, _: str) -> bool:
+        """There are no adapters."""
         return False
 
 

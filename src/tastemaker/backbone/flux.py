@@ -19,6 +19,7 @@ from tastemaker.backbone.backbone import Condition
 from tastemaker.backbone.flow import flow_process, t5_embeds, whole_patches
 from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, number_format, tokens
+from tastemaker.base.placing import put
 from tastemaker.process.prediction import Head, Prediction
 
 if TYPE_CHECKING:
@@ -74,23 +75,23 @@ class Flux(Loaded):
         """
         whole_patches(x_t, PATCH)
         dtype = number_format(self.denoiser)
-        alpha, sigma = (level.to(self.device) for level in self.schedule.levels(t))
-        embeds = condition["embeds"].to(self.device, dtype)
+        alpha, sigma = (put(level, self.device) for level in self.schedule.levels(t))
+        embeds = put(condition["embeds"], self.device, dtype)
         height, width = x_t.shape[-2] // PATCH, x_t.shape[-1] // PATCH
         output = self.denoiser(
-            hidden_states=self.pack(x_t.to(self.device, dtype)),
+            hidden_states=self.pack(put(x_t, self.device, dtype)),
             timestep=sigma,
             guidance=self._told(sigma, condition) if self.distilled else None,
             encoder_hidden_states=embeds,
-            pooled_projections=condition["pooled"].to(self.device, dtype),
+            pooled_projections=put(condition["pooled"], self.device, dtype),
             txt_ids=embeds.new_zeros(embeds.shape[1], 3),
-            img_ids=positions(height, width).to(embeds),
+            img_ids=put(positions(height, width), self.device, dtype),
         ).sample
         return Prediction(unpacked(output, height, width), x_t, alpha, sigma, self.head)
 
     def _told(self, sigma: Tensor, condition: Condition) -> Tensor:
         """The guidance scale of each row."""
-        return condition["guidance"].to(sigma) if "guidance" in condition else torch.full_like(sigma, GUIDANCE)
+        return put(condition["guidance"], self.device) if "guidance" in condition else torch.full_like(sigma, GUIDANCE)
 
     def pipeline(self) -> FluxPipeline:
         """A new pipeline over the same parts: a scheduler that its user changes stays with its user."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tastemaker.backbone.backbone import Backbone, Condition
 from tastemaker.backbone.choice import UNGUIDED
+from tastemaker.base.placing import put
 from tastemaker.process.prediction import Prediction
 
 
@@ -37,4 +38,4 @@ def guided(
 
 
 def _there(condition: Condition, place: torch.device) -> Condition:
-    return {name: rows.to(place) for name, rows in condition.items()}
+    return {name: put(rows, place) for name, rows in condition.items()}

@@ -16,6 +16,7 @@ from tastemaker.backbone.flow import flow_process, t5_embeds, whole_patches
 from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, number_format, tokens
 from tastemaker.base.errors import UserError
+from tastemaker.base.placing import put
 from tastemaker.process.prediction import Head, Prediction
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ class StableDiffusion3(Loaded):
         whole_patches(x_t, self._config.patch_size)
         self._refuse_large(*x_t.shape[2:])
         dtype = number_format(self.denoiser)
-        alpha, sigma = (level.to(self.device) for level in self.schedule.levels(t))
+        alpha, sigma = (put(level, self.device) for level in self.schedule.levels(t))
         output = self.denoiser(
-            hidden_states=x_t.to(self.device, dtype),
+            hidden_states=put(x_t, self.device, dtype),
             timestep=sigma * self.schedule.steps,
-            encoder_hidden_states=condition["embeds"].to(self.device, dtype),
-            pooled_projections=condition["pooled"].to(self.device, dtype),
+            encoder_hidden_states=put(condition["embeds"], self.device, dtype),
+            pooled_projections=put(condition["pooled"], self.device, dtype),
         ).sample
         return Prediction(output, x_t, alpha, sigma, self.head)
 

@@ -14,6 +14,7 @@ from tastemaker.backbone.backbone import Condition
 from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, noise_process, number_format, tokens
 from tastemaker.base.errors import UserError
+from tastemaker.base.placing import put
 from tastemaker.process.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -70,15 +71,15 @@ class StableDiffusionXL(Loaded):
         A condition without ``time_ids`` is of a whole image that was never resized, which is the pipeline's default.
         """
         dtype = number_format(self.denoiser)
-        alpha, sigma = (level.to(self.device) for level in self.schedule.levels(t))
+        alpha, sigma = (put(level, self.device) for level in self.schedule.levels(t))
         time_ids = condition["time_ids"] if "time_ids" in condition else self._whole(x_t)
         output = self.denoiser(
-            x_t.to(self.device, dtype),
-            t.to(self.device),
-            encoder_hidden_states=condition["embeds"].to(self.device, dtype),
+            put(x_t, self.device, dtype),
+            put(t, self.device),
+            encoder_hidden_states=put(condition["embeds"], self.device, dtype),
             added_cond_kwargs={
-                "text_embeds": condition["pooled"].to(self.device, dtype),
-                "time_ids": time_ids.to(self.device),
+                "text_embeds": put(condition["pooled"], self.device, dtype),
+                "time_ids": put(time_ids, self.device),
             },
         ).sample
         return Prediction(output, x_t, alpha, sigma, self.head)

@@ -13,6 +13,7 @@ from tastemaker.backbone.autoencoder import Autoencoder
 from tastemaker.backbone.backbone import Condition
 from tastemaker.backbone.loaded import Loaded
 from tastemaker.backbone.parts import freeze, noise_process, number_format, tokens
+from tastemaker.base.placing import put
 from tastemaker.process.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ class StableDiffusion(Loaded):
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition) -> Prediction:
         """What the UNet says of ``x_t`` at ``t``; it computes in its own number format."""
         dtype = number_format(self.denoiser)
-        alpha, sigma = (level.to(self.device) for level in self.schedule.levels(t))
-        embeds = condition["embeds"].to(self.device, dtype)
-        output = self.denoiser(x_t.to(self.device, dtype), t.to(self.device), encoder_hidden_states=embeds).sample
+        alpha, sigma = (put(level, self.device) for level in self.schedule.levels(t))
+        embeds = put(condition["embeds"], self.device, dtype)
+        output = self.denoiser(put(x_t, self.device, dtype), put(t, self.device), encoder_hidden_states=embeds).sample
         return Prediction(output, x_t, alpha, sigma, self.head)
 
     def pipeline(self) -> StableDiffusionPipeline:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tastemaker.base.errors import UserError
+from tastemaker.base.placing import put
 
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
@@ -46,7 +47,7 @@ class Schedule:
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x_t = α_t x0 + σ_t ε, of the shape and on the device of ``x0``."""
-        alpha, sigma = (level.to(x0.device).view(-1, *[1] * (x0.ndim - 1)) for level in self.levels(t))
+        alpha, sigma = (put(level, x0.device).view(-1, *[1] * (x0.ndim - 1)) for level in self.levels(t))
         return alpha * x0 + sigma * eps
 
     def snr(self, t: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from tastemaker.reproduce import online
 from tastemaker.reproduce.arm import Arm
 from tastemaker.reproduce.gallery import imagenet
 from tastemaker.reproduce.profile import Judge, Model, Profile, Room, Settings, Speed
-from tastemaker.reproduce.sizes import SIZES, TFLOPS, VIT_H, VIT_L, Size
+from tastemaker.reproduce.sizes import FLOAT32_USED, SIZES, TFLOPS, VIT_H, VIT_L, Size
 
 if TYPE_CHECKING:
     from tastemaker.evaluate.prompts import PromptSet
@@ -39,13 +39,13 @@ JUDGES = (
 """The first is what claims rest on: both papers print PickScore, and it does not rank the pairs that QSD keeps."""
 BASIS = {
     "measured": (
-        f"{TFLOPS:g} TFLOP/s of the card in bfloat16; 28.5 pairs/s of an SD1.5 LoRA, which is 18 % of that, and 1.6 of "
-        "an SDXL LoRA with gradient checkpointing, 11 % (docs/results/gpu.md)"
+        f"{TFLOPS:g} TFLOP/s of the card in bfloat16; 32.2 pairs/s of an SD1.5 LoRA, which is 21 % of that, 1.6 of an "
+        "SDXL LoRA with gradient checkpointing, 11 %, and 6.8 of all of SD1.5's weights in float32, 6 % "
+        "(docs/results/gpu.md)"
     ),
     "counted": (
         "FLOPs of U-Net, encoder and scorers (BLIP as a ViT-L/14) at these shares, also for drawing, encoding and "
-        "scoring; reading, decoding, text encoders and the decoder are left out, and training of all weights in "
-        "float32 counts as if in bfloat16"
+        "scoring; reading, decoding, text encoders and the decoder are left out"
     ),
     "disk": "counted: cache, checkpoints, and images at 3 bytes a pixel; the imported pictures come on top",
 }
@@ -137,13 +137,13 @@ def _models(places: Mapping[str, str]) -> dict[str, Model]:
 
 
 def _lora(name: str) -> tuple[dict[str, Any], float, float]:
-    """Recipe, TFLOP of a pair and weights of a run of DPO-QSD; the reference is a forward pass without the LoRA."""
+    """Recipe, seconds a pair and weights of a run of DPO-QSD; the reference is a forward pass without the LoRA."""
     size, (batch, accumulate) = SIZES[name], BATCH[name]
     train: dict[str, Any] = {"batch_size": batch, "accumulate": accumulate, "warmup_steps": 0}
     checkpointing = name == "sdxl"
     train |= {"gradient_checkpointing": True} if checkpointing else {}
     pair = 2 * (size.recomputed if checkpointing else size.lora) + 2 * size.forward
-    return {"dtype": "bfloat16", "train": train}, pair, size.lora_weights
+    return {"dtype": "bfloat16", "train": train}, size.seconds(pair), size.lora_weights
 
 
 def _full(name: str) -> tuple[dict[str, Any], float, float]:
@@ -152,7 +152,7 @@ def _full(name: str) -> tuple[dict[str, Any], float, float]:
     train = {"batch_size": batch, "accumulate": FULL_BATCH // batch, "warmup_steps": WARM_UP}
     train |= {"gradient_checkpointing": True}
     tree = {"dtype": "float32", "adapter": {"kind": "full"}, "train": train}
-    return tree, 2 * (size.full + size.forward) + 2 * size.forward, size.weights
+    return tree, size.seconds(2 * (size.full + size.forward) + 2 * size.forward, FLOAT32_USED), size.weights
 
 
 def _model(name: str, place: str, tree: dict[str, Any], pair: float, weights: float) -> Model:
@@ -165,7 +165,7 @@ def _model(name: str, place: str, tree: dict[str, Any], pair: float, weights: fl
         rank=64,
         steps=steps,
         guidance=GUIDANCE[name],
-        speed=Speed(*map(size.seconds, (pair, drawing, size.encode, ranking))),
+        speed=Speed(pair, *map(size.seconds, (drawing, size.encode, ranking))),
         dtype="bfloat16",
         room=_room(size, weights),
     )

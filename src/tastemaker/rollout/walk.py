@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tastemaker.backbone.backbone import Backbone, Condition
 from tastemaker.backbone.guidance import guided
+from tastemaker.base.placing import put
 from tastemaker.process.transition import Gaussian, transition
 from tastemaker.rollout.grid import Grid
 
@@ -33,7 +34,7 @@ class Policy:
     def __call__(self, x: Tensor, j: Tensor, condition: Condition) -> Gaussian:
         """π(· | s) of the rows ``x`` [B, C, H, W] at steps ``j`` [B] (on the CPU); gradients flow."""
         prediction = guided(self.backbone, x, self.grid.t[j], condition, self.empty, self.scale)
-        return transition(prediction, *(level.to(self.backbone.device) for level in self.grid.ahead(j)))
+        return transition(prediction, *(put(level, self.backbone.device) for level in self.grid.ahead(j)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,13 @@ def walk(
     A latent is rounded to ``dtype`` before the next step starts from it and before it is scored, so that whoever reads
     it from storage asks for the density of what really happened.
     """
-    x = start.to(policy.backbone.device, dtype)
-    latents, log_probs = [x.cpu()], []
+    x = put(start, policy.backbone.device, dtype)
+    latents, log_probs = [x], []
     for number in range(policy.grid.steps):
         j = torch.full((len(x),), number)
         step = policy(x.float(), j, condition)
-        x = step.sample(noise(number).to(x.device)).to(dtype)
+        x = step.sample(put(noise(number), x.device)).to(dtype)
         acted = bool(policy.grid.std[number] > 0)
         log_probs.append(step.log_prob(x) if acted else torch.zeros(len(x), device=x.device))
-        latents.append(x.cpu())
-    return Trajectories(torch.stack(latents, 1), torch.stack(log_probs, 1).cpu())
+        latents.append(x)
+    return Trajectories(torch.stack(latents, 1).cpu(), torch.stack(log_probs, 1).cpu())

@@ -2,8 +2,10 @@
 
 It is the inputs of the convolutions and linear layers, attention matrices not stored, times a measured factor (`kept`
 of `Lora` and `Full`). Measured for SD1.5, SDXL, SD3 and Flux: with LoRA 1.93, 1.88, 1.32, 1.37 times, in full 2.26,
-2.32, 2.34, 2.45 times; a test measures it again. In half precision every adapter keeps a float32 copy of its input.
-On a GPU the whole was 20.8 GB for SD1.5, 41.0 for SDXL and 11.1 with gradient checkpointing (docs/results/gpu.md).
+2.32, 2.34, 2.45 times; a test measures it again. Where an adapter computes in float32 on a model in half precision
+(`Lora.widens`), it keeps a float32 copy of its input.
+On a GPU the whole was 16.6 GB for SD1.5 and 32.0 for SDXL (docs/results/gpu.md), with gradients of activations in it,
+so a UNet's LoRA counts 2.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from tastemaker.train.headers import Shapes
 if TYPE_CHECKING:
     from tastemaker.backbone.choice import Adapter
 
-FLOAT32 = 4
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+FLOAT32 = BYTES["float32"]
 PATCH = 2
 """Side in latents of what a transformer reads as one token."""
 SD3_TEXT, FLUX_TEXT = 77 + 256, 512
@@ -43,22 +46,28 @@ class Layer(NamedTuple):
 
 
 def kept(
-    part: str, denoiser: Shapes, latent_size: int, adapter: Adapter, number: int = FLOAT32, checkpointing: bool = False
+    part: str,
+    denoiser: Shapes,
+    latent_size: int,
+    adapter: Adapter,
+    dtype: str = "float32",
+    checkpointing: bool = False,
 ) -> float:
-    """Bytes of one image; ``number`` are those of a number in the frozen weights' format.
+    """Bytes of one image; ``dtype`` is the format of the frozen weights.
 
     ``part`` is ``unet`` or ``transformer``, ``latent_size`` the side of a latent image.
     """
-    layers = list(_layers(part, denoiser, latent_size, adapter, number))
-    return _checkpointed(layers, number) if checkpointing else sum(layer.held for layer in layers)
+    layers = list(_layers(part, denoiser, latent_size, adapter, dtype))
+    return _checkpointed(layers, BYTES[dtype]) if checkpointing else sum(layer.held for layer in layers)
 
 
-def _layers(part: str, denoiser: Shapes, latent_size: int, adapter: Adapter, number: int) -> Iterator[Layer]:
+def _layers(part: str, denoiser: Shapes, latent_size: int, adapter: Adapter, dtype: str) -> Iterator[Layer]:
+    number, copy = BYTES[dtype], FLOAT32 if adapter.widens(dtype) else 0
     rows = _pixels(denoiser, latent_size) if part == "unet" else _tokens(denoiser, latent_size)
     for name, shape in denoiser.items():
         if name.endswith(".weight") and len(shape) in (2, 4):
             inputs = shape[1] * rows(name)
-            copied = FLOAT32 if number < FLOAT32 and adapter.adapts(name) else 0
+            copied = copy if adapter.adapts(name) else 0
             yield Layer(name, inputs, inputs * (adapter.kept[part] * number + copied))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tastemaker.base.placing import put
 from tastemaker.method.evidence import ROLES, Evidence
 from tastemaker.train.batch import Batch, draws
 from tastemaker.train.observed import Observed
@@ -29,13 +30,14 @@ def denoise(
     images = batch.images(losers=method.needs_loser)
     sides = len(images.x0) // len(batch.pair_ids)
     t, eps = draws(batch, method.credit.when, backbone.schedule.steps, seed)
-    omega = method.credit.weight(t, backbone.schedule, backbone.head).float().to(backbone.device)
-    every_t, eps = t.repeat(sides), torch.cat([eps] * sides).to(backbone.device)
-    x0, side = images.x0.to(backbone.device), images.side.to(backbone.device)
-    sign = None if images.sign is None else images.sign.to(backbone.device)
+    omega = method.credit.weight(t, backbone.schedule, backbone.head).float()
+    every_t = t.repeat(sides)
+    x0, eps, side, omega, at = (
+        put(tensor, backbone.device) for tensor in (images.x0, torch.cat([eps] * sides), images.side, omega, every_t)
+    )
+    sign = None if images.sign is None else put(images.sign, backbone.device)
     x_t = backbone.schedule.noised(x0, eps, every_t)
-    at = every_t.to(backbone.device)
-    stats = {"t": t.float().to(backbone.device)}
+    stats = {"t": at[: len(t)].float()}
 
     def costs(role: str, prefix: str) -> tuple[Tensor, ...]:
         """n = ω(t) e − κ C(t), [P] each: the winners' and, where they are read, the losers'."""

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tastemaker.backbone.lora_file import find
 from tastemaker.train import headers
-from tastemaker.train.activations import FLOAT32, kept
+from tastemaker.train.activations import BYTES, FLOAT32, kept
 from tastemaker.train.headers import Shapes
 
 if TYPE_CHECKING:
     from tastemaker.train.recipe import D3po, Recipe
 
 GB = 10**9
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 OTHER_PARTS = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 
 
@@ -60,8 +59,8 @@ def adapter_shapes(path: str) -> Shapes:
 
 def activations(recipe: Recipe | D3po, part: str, denoiser: Shapes, latent_size: int) -> float:
     """Bytes that one micro-batch keeps for its backward pass."""
-    number, checkpointing = BYTES[recipe.dtype], recipe.train.gradient_checkpointing
-    return recipe.images_at_once * kept(part, denoiser, latent_size, recipe.adapter, number, checkpointing)
+    checkpointing = recipe.train.gradient_checkpointing
+    return recipe.images_at_once * kept(part, denoiser, latent_size, recipe.adapter, recipe.dtype, checkpointing)
 
 
 def _count(shapes: Iterable[Iterable[tuple[int, ...]]]) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tastemaker.base.placing import put
 from tastemaker.method.evidence import Evidence
 from tastemaker.train.observed import Observed
 
@@ -48,32 +49,33 @@ class Steps:
         """log π of the model as it stands, [``sides`` · A]: of the winners, or of winners and losers."""
         rows, place = sides * len(self.j), self.policy.backbone.device
         condition = {name: values[:rows] for name, values in self.condition.items()}
-        step = self.policy(self.before[:rows].to(place), self.j.repeat(sides), condition)
-        return step.log_prob(self.after[:rows].to(place))
+        step = self.policy(put(self.before[:rows], place), self.j.repeat(sides), condition)
+        return step.log_prob(put(self.after[:rows], place))
 
 
 def follow(trainable: Trainable, batch: Steps, method: Method, memory: Memory) -> Observed:
     """Run policy and, where the method reads it and sampling has not, reference on ``batch``."""
     backbone = batch.policy.backbone
     t, sides = batch.policy.grid.t[batch.j], 2 if method.needs_loser else 1
-    omega = method.credit.weight(t, backbone.schedule, backbone.head).float().to(backbone.device)
+    omega = put(method.credit.weight(t, backbone.schedule, backbone.head).float(), backbone.device)
     log_policy = batch.log_prob(sides)
-    stats = {"t": t.float().to(backbone.device)}
+    t = put(t, backbone.device)
+    stats = {"t": t.float()}
     if not method.needs_reference:
         costs = (-omega.repeat(sides) * log_policy).chunk(sides)
-        return Observed(Evidence(costs, baseline=memory.baseline), t.to(backbone.device), omega, stats)
+        return Observed(Evidence(costs, baseline=memory.baseline), t, omega, stats)
     ratio = log_policy - _reference(trainable, batch, sides)
     stats |= _figures(ratio.detach().chunk(sides), method)
     if (clip := method.credit.clip) is not None:
         ratio = clip(ratio)
     costs = (-omega.repeat(sides) * ratio).chunk(sides)  # against a reference whose cost counts as 0
     nothing = tuple(torch.zeros_like(cost) for cost in costs)
-    return Observed(Evidence(costs, nothing, baseline=memory.baseline), t.to(backbone.device), omega, stats)
+    return Observed(Evidence(costs, nothing, baseline=memory.baseline), t, omega, stats)
 
 
 def _reference(trainable: Trainable, batch: Steps, sides: int) -> Tensor:
     if batch.reference is not None:
-        return batch.reference[: sides * len(batch.j)].to(batch.policy.backbone.device)
+        return put(batch.reference[: sides * len(batch.j)], batch.policy.backbone.device)
     with torch.no_grad(), trainable.reference():
         return batch.log_prob(sides)
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from tastemaker.base import draw
+from tastemaker.base.placing import put
 from tastemaker.train.batch import Batch, make_batch
 from tastemaker.train.order import Micro
 from tastemaker.train.shapes import alike
@@ -80,12 +81,12 @@ def _margin(task: Task, held: HeldOut, micro: Micro[Pair]) -> Tensor:
 def _advantage(task: Task, batch: Batch, model: AbstractContextManager[None]) -> Tensor:
     """Mean over the grid of e(x_l) − e(x_w) [P] of the model inside ``model``."""
     backbone, images = task.backbone, batch.images(losers=True)
-    x0 = images.x0.to(backbone.device)
+    x0 = put(images.x0, backbone.device)
     total = torch.zeros(len(batch.pair_ids), device=backbone.device)
     with model:
         for number in range(GRID):
             t = torch.full((len(x0),), (2 * number + 1) * backbone.schedule.steps // (2 * GRID))
-            eps = _noise(batch, number).to(backbone.device)
+            eps = put(_noise(batch, number), backbone.device)
             x_t = backbone.schedule.noised(x0, eps, t)
             winner, loser = backbone.forward(x_t, t, images.condition).error(x0, eps).chunk(2)
             total += loser - winner
