@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -56,6 +57,21 @@ def test_cells_of_five_seeds_are_told_best_first(shop, tmp_path):
     assert told[3] == "| all | ipo | uniform | 5 | +0.500 (+0.268 to +0.732) |"
     assert told[4] == ""
     assert told[5].startswith("2 combinations have run with 5 seeds or more, but share seeds 0, 1, 2, 3, 4, of which")
+
+
+def test_the_page_tells_means_of_combinations_that_have_run_with_every_set(shop, tmp_path):
+    best = {
+        ("QSD", "dpo", credit): Arm("world", Pairs("best", share=0.3), credit=credit) for credit in ("uniform", "dde")
+    }
+    table = replace(SMALL, sets=("all", "QSD"), cells=SMALL.cells | best)
+    write(shop, DPO, 0.5, 1)
+    write(shop, DDE, 0.2, 1)
+    write(shop, best["QSD", "dpo", "uniform"], 1.0, 2)
+    assert "mean utility" not in table.write(Results(shop), tmp_path)
+    write(shop, best["QSD", "dpo", "dde"], 0.1, 1)
+    text = table.write(Results(shop), tmp_path)
+    assert "| every combination | +0.350 | +0.550 | 2 |" in text
+    assert "QSD lies above all in 1 of 2 combinations, by +0.200 on average. These means are of cells" in text
 
 
 def test_the_page_ends_with_who_leads(shop, tmp_path):

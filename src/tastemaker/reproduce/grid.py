@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.base.files import write_text
-from tastemaker.reproduce import heat_map
+from tastemaker.reproduce import heat_map, margins
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
 from tastemaker.reproduce.exhibit import Paper, scored
 from tastemaker.reproduce.heat_map import Cell, Found, Panel
@@ -25,6 +25,8 @@ from tastemaker.reproduce.typeset import latex, tidy
 COLUMNS = ("pairs", "loss", "credit", "arm", "seeds", "value", "low", "high")
 """Of `<key>.csv`."""
 GRID_CREDITS = tuple(name for name in CREDITS if not name.startswith("slice-"))
+BEST = "QSD"
+"""What the set of the best pairs is called."""
 Key = tuple[str, str, str]
 """Set, loss and credit."""
 
@@ -64,9 +66,9 @@ class Grid:
         tables, sure = [self._rows(panel, judge) for panel in panels], _sure(found, judge)
         write_text(folder / f"{self.key}.tex", latex(self.title, *tables, *([sure] if sure else [])))
         parts = [f"### {self.title}", "", f"![{self.title}]({self.key}.png)", ""]
-        for rows in [*tables, sure]:
+        for rows in [*tables, self._margins(found, judge), sure]:
             parts += [*rows_of(rows), ""] if rows else []
-        return "\n".join([*parts, leader(results, self.arms), ""])
+        return "\n".join([*parts, *self._contrasts(found), leader(results, self.arms), ""])
 
     def differences(self, results: Results) -> dict[Key, Found]:
         """Of every cell that has run: difference to the base by the first judge with its interval, best first."""
@@ -93,6 +95,22 @@ class Grid:
             rows.append([loss, *(cell if isinstance(cell, str) else " ".join(cell.words) for cell in cells)])
         return rows
 
+    def _margins(self, found: Mapping[Key, Found], judge: str) -> list[list[str]]:
+        """Means over rows and columns, below a head; empty before two combinations have run with every set."""
+        combinations = margins.complete(found, self.sets)
+        return margins.rows(combinations, self.sets, judge) if len(combinations) > 1 else []
+
+    def _contrasts(self, found: Mapping[Key, Found]) -> list[str]:
+        """The best pairs against the other sets, where `_margins` says something."""
+        combinations = margins.complete(found, self.sets)
+        if len(combinations) < 2 or BEST not in self.sets:
+            return []
+        told = [margins.contrast(combinations, BEST, other) for other in self.sets if other != BEST]
+        return [
+            f"{'; '.join(told)}. These means are of cells that share prompts and seeds: no test is made of them.",
+            "",
+        ]
+
     def _tidy(self, key: Key, found: Found) -> dict[str, Any]:
         named = dict(zip(("pairs", "loss", "credit"), key, strict=True))
         return {**named, "arm": self.cells[key].name, "seeds": found.seeds, **asdict(found.difference)}
@@ -109,7 +127,7 @@ def _sure(found: Mapping[Key, Found], judge: str) -> list[list[str]]:
 def sets(profile: Profile) -> dict[str, Pairs]:
     """The three sets of pairs, by what they are called in the heat map."""
     share = profile.share(TOP)
-    return {"all": Pairs(), "QSD": best(profile), "random": Pairs("random", share=share)}
+    return {"all": Pairs(), BEST: best(profile), "random": Pairs("random", share=share)}
 
 
 def grid(profile: Profile, model: str) -> Grid:

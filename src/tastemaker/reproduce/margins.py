@@ -1,0 +1,50 @@
+"""What each set of pairs, loss and credit does on average over the rest of the heat map.
+
+    mean over cells of (score − base), each cell on its own seeds
+
+Only combinations of loss and credit that have run with every set count, so that like is compared with like. There are
+no intervals: cells share prompts, seeds and pairs, and most are of one seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from tastemaker.reproduce.heat_map import Found
+
+Combination = tuple[str, str]
+"""Loss and credit."""
+Complete = Mapping[Combination, Mapping[str, float]]
+"""Differences to the base by set."""
+
+
+def complete(found: Mapping[tuple[str, str, str], Found], sets: Sequence[str]) -> Complete:
+    """The combinations of ``found``, (set, loss, credit) → cell, that have run with each of ``sets``."""
+    combinations = dict.fromkeys(key[1:] for key in found)
+    return {
+        (loss, credit): {name: found[name, loss, credit].difference.value for name in sets}
+        for loss, credit in combinations
+        if all((name, loss, credit) in found for name in sets)
+    }
+
+
+def rows(combinations: Complete, sets: Sequence[str], judge: str) -> list[list[str]]:
+    """Means of each set over all combinations, over those of each loss and over those of each credit, below a head."""
+    found = [("every combination", list(combinations.values()))]
+    for place in (0, 1):
+        for name in dict.fromkeys(key[place] for key in sorted(combinations)):
+            found.append((name, [values for key, values in combinations.items() if key[place] == name]))
+    head = [f"mean {judge} − base", *sets, "combinations"]
+    return [head, *([name, *_means(values, sets), str(len(values))] for name, values in found)]
+
+
+def contrast(combinations: Complete, one: str, other: str) -> str:
+    """In how many combinations ``one`` lies above ``other``, and by how much on average."""
+    apart = [values[one] - values[other] for values in combinations.values()]
+    above = sum(value > 0 for value in apart)
+    return f"{one} lies above {other} in {above} of {len(apart)} combinations, by {fmean(apart):+.3f} on average"
+
+
+def _means(values: Sequence[Mapping[str, float]], sets: Sequence[str]) -> list[str]:
+    return [f"{fmean(each[name] for each in values):+.3f}" for name in sets]
