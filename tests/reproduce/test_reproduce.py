@@ -75,15 +75,15 @@ def test_a_dry_run_does_nothing_and_counts_what_is_shared_once(shop: Shop) -> No
     assert counts == {"table1-sd15": 5 + 1 + 1 + 6, "table2": 5 + 1 + 2 + 8}
     assert said["in all"].startswith(f"{13 + 16 - 5} stages, 0 finished, ")
     assert said["machine"] == "one H200"
-    assert said["measured"].startswith("790 TFLOP/s of the card in bfloat16; 28.5 pairs/s of an SD1.5 LoRA")
+    assert said["measured"].startswith("790 TFLOP/s of the card in bfloat16; 32.2 pairs/s of an SD1.5 LoRA")
     assert {"counted", "disk"} <= set(said)
 
 
 def test_hours_of_a_table_by_hand(shop: Shop) -> None:
-    """959,500 pairs at 5.046 / 143.78 s and 2 · 51,200: 10.35 h; and data, encoding, drawing as the stages say."""
+    """959,500 pairs at 5.046 / 162.74 s and 2 · 51,200: 9.15 h; and data, encoding, drawing as the stages say."""
     stages = ordered(next(e for e in exhibits(shop.profile) if e.key == "table1-sd15").stages(shop, (0,)))
     training = sum(each.seconds for each in stages if each.kind == "train")
-    assert training / 3600 == pytest.approx((959_500 + 2 * 51_200) * 5.046 / 143.78 / 3600)
+    assert training / 3600 == pytest.approx((959_500 + 2 * 51_200) * 5.046 / 162.74 / 3600)
     whole = sum(each.seconds for each in stages) / 3600
     assert f", {whole:,.2f} hours, " in reproduce(shop, ("table1-sd15",), (0,), dry_run=True)["in all"]
 
