@@ -22,15 +22,20 @@ def test_what_has_not_run_with_every_set_is_left_out() -> None:
 
 
 def test_means_by_hand() -> None:
-    """all: (0.1 + 0.2 + 0) / 3 and (0.3 + 0.1 + 0.05) / 3."""
+    """All: (0.1 + 0.2 + 0) / 3 and (0.3 + 0.1 + 0.05) / 3. Both losses have uniform, both credits have dpo."""
     assert margins.rows(margins.complete(FOUND, SETS), SETS, "utility") == [
         ["mean utility − base", "all", "QSD", "combinations"],
         ["every combination", "+0.100", "+0.150", "3"],
-        ["dpo", "+0.150", "+0.200", "2"],
+        ["dpo", "+0.100", "+0.300", "1"],
         ["ipo", "+0.000", "+0.050", "1"],
         ["dde", "+0.200", "+0.100", "1"],
-        ["uniform", "+0.050", "+0.175", "2"],
+        ["uniform", "+0.100", "+0.300", "1"],
     ]
+
+
+def test_no_row_where_nothing_is_common() -> None:
+    found = {key: FOUND[key] for key in FOUND if key[1:] in (("dpo", "dde"), ("ipo", "uniform"))}
+    assert [row[0] for row in margins.rows(margins.complete(found, SETS), SETS, "utility")[1:]] == ["every combination"]
 
 
 def test_a_contrast_by_hand() -> None:

@@ -2,8 +2,8 @@
 
     mean over cells of (score − base), each cell on its own seeds
 
-Only combinations of loss and credit that have run with every set count, so that like is compared with like. There are
-no intervals: cells share prompts, seeds and pairs, and most are of one seed.
+Only combinations of loss and credit that have run with every set count, and rows that stand below each other are means
+of the same, so that like is compared with like. There are no intervals: cells share prompts, seeds and pairs, and most are of one seed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ def complete(found: Mapping[tuple[str, str, str], Found], sets: Sequence[str]) -
 
 
 def rows(combinations: Complete, sets: Sequence[str], judge: str) -> list[list[str]]:
-    """Means of each set over all combinations, over those of each loss and over those of each credit, below a head."""
-    found = [("every combination", list(combinations.values()))]
-    for place in (0, 1):
-        for name in dict.fromkeys(key[place] for key in sorted(combinations)):
-            found.append((name, [values for key, values in combinations.items() if key[place] == name]))
+    """Means of each set: over all combinations, of each loss over the credits that every loss has run with, and of each
+    credit over the losses that every credit has; below a head.
+    """
+    found = [("every combination", list(combinations.values())), *_of(combinations, 0), *_of(combinations, 1)]
     head = [f"mean {judge} − base", *sets, "combinations"]
     return [head, *([name, *_means(values, sets), str(len(values))] for name, values in found)]
 
@@ -44,6 +43,16 @@ def contrast(combinations: Complete, one: str, other: str) -> str:
     apart = [values[one] - values[other] for values in combinations.values()]
     above = sum(value > 0 for value in apart)
     return f"{one} lies above {other} in {above} of {len(apart)} combinations, by {fmean(apart):+.3f} on average"
+
+
+def _of(combinations: Complete, place: int) -> list[tuple[str, list[Mapping[str, float]]]]:
+    """Each loss (``place`` 0) or credit (1), with the combinations of it that all have; nothing where there are none."""
+    by_name: dict[str, dict[str, Mapping[str, float]]] = {}
+    for key, values in sorted(combinations.items()):
+        by_name.setdefault(key[place], {})[key[1 - place]] = values
+    common = set.intersection(*map(set, by_name.values()))
+    found = [(name, [values for other, values in each.items() if other in common]) for name, each in by_name.items()]
+    return found if common else []
 
 
 def _means(values: Sequence[Mapping[str, float]], sets: Sequence[str]) -> list[str]:
