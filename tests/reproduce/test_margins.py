@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from tastemaker.evaluate.winrate import Interval
 from tastemaker.reproduce import margins
-from tastemaker.reproduce.heat_map import Found
 
-VALUES = {
+FOUND = {
     ("all", "dpo", "uniform"): 0.1,
     ("QSD", "dpo", "uniform"): 0.3,
     ("all", "dpo", "dde"): 0.2,
@@ -13,7 +11,6 @@ VALUES = {
     ("QSD", "ipo", "uniform"): 0.05,
     ("all", "sft", "uniform"): 9.0,
 }
-FOUND = {key: Found(Interval(value, value, value), 1) for key, value in VALUES.items()}
 SETS = ("all", "QSD")
 
 
@@ -23,8 +20,8 @@ def test_what_has_not_run_with_every_set_is_left_out() -> None:
 
 def test_means_by_hand() -> None:
     """All: (0.1 + 0.2 + 0) / 3 and (0.3 + 0.1 + 0.05) / 3. Both losses have uniform, both credits have dpo."""
-    assert margins.rows(margins.complete(FOUND, SETS), SETS, "utility") == [
-        ["mean utility − base", "all", "QSD", "combinations"],
+    assert margins.rows(margins.complete(FOUND, SETS), SETS, "mean") == [
+        ["mean", "all", "QSD", "combinations"],
         ["every combination", "+0.100", "+0.150", "3"],
         ["dpo", "+0.100", "+0.300", "1"],
         ["ipo", "+0.000", "+0.050", "1"],
@@ -35,7 +32,7 @@ def test_means_by_hand() -> None:
 
 def test_no_row_where_nothing_is_common() -> None:
     found = {key: FOUND[key] for key in FOUND if key[1:] in (("dpo", "dde"), ("ipo", "uniform"))}
-    assert [row[0] for row in margins.rows(margins.complete(found, SETS), SETS, "utility")[1:]] == ["every combination"]
+    assert [row[0] for row in margins.rows(margins.complete(found, SETS), SETS, "mean")[1:]] == ["every combination"]
 
 
 def test_a_contrast_by_hand() -> None:

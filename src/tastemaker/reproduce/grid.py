@@ -12,7 +12,7 @@ from tastemaker.reproduce import heat_map, margins
 from tastemaker.reproduce.arm import CREDITS, LOSSES, Arm, Pairs
 from tastemaker.reproduce.exhibit import Paper, scored
 from tastemaker.reproduce.heat_map import Cell, Found, Panel
-from tastemaker.reproduce.leader import leader
+from tastemaker.reproduce.leader import leader, seeds_named
 from tastemaker.reproduce.output import save
 from tastemaker.reproduce.profile import Profile
 from tastemaker.reproduce.qsd import TOP, best
@@ -27,6 +27,7 @@ COLUMNS = ("pairs", "loss", "credit", "arm", "seeds", "value", "low", "high")
 GRID_CREDITS = tuple(name for name in CREDITS if not name.startswith("slice-"))
 BEST = "QSD"
 """What the set of the best pairs is called."""
+MARGINS = "These means are of cells that share prompts and seeds: no test is made of them."
 Key = tuple[str, str, str]
 """Set, loss and credit."""
 
@@ -66,9 +67,10 @@ class Grid:
         tables, sure = [self._rows(panel, judge) for panel in panels], _sure(found, judge)
         write_text(folder / f"{self.key}.tex", latex(self.title, *tables, *([sure] if sure else [])))
         parts = [f"### {self.title}", "", f"![{self.title}]({self.key}.png)", ""]
-        for rows in [*tables, self._margins(found, judge), sure]:
+        means, contrasts = self._margins(results)
+        for rows in [*tables, means, sure]:
             parts += [*rows_of(rows), ""] if rows else []
-        return "\n".join([*parts, *self._contrasts(found), leader(results, self.arms), ""])
+        return "\n".join([*parts, *contrasts, leader(results, self.arms), ""])
 
     def differences(self, results: Results) -> dict[Key, Found]:
         """Of every cell that has run: difference to the base by the first judge with its interval, best first."""
@@ -95,21 +97,30 @@ class Grid:
             rows.append([loss, *(cell if isinstance(cell, str) else " ".join(cell.words) for cell in cells)])
         return rows
 
-    def _margins(self, found: Mapping[Key, Found], judge: str) -> list[list[str]]:
-        """Means over rows and columns, below a head; empty before two combinations have run with every set."""
-        combinations = margins.complete(found, self.sets)
-        return margins.rows(combinations, self.sets, judge) if len(combinations) > 1 else []
+    def _margins(self, results: Results) -> tuple[list[list[str]], list[str]]:
+        """Means over rows and columns below a head, and the best pairs against the other sets, in lines.
 
-    def _contrasts(self, found: Mapping[Key, Found]) -> list[str]:
-        """The best pairs against the other sets, where `_margins` says something."""
-        combinations = margins.complete(found, self.sets)
+        Nothing before two combinations have run with every set.
+        """
+        seeds, differences = self._on_common_seeds(results)
+        combinations = margins.complete(differences, self.sets)
         if len(combinations) < 2 or BEST not in self.sets:
-            return []
+            return [], []
+        head = f"mean {results.shop.profile.judges[0].name} − base, {seeds_named(seeds)}"
         told = [margins.contrast(combinations, BEST, other) for other in self.sets if other != BEST]
-        return [
-            f"{'; '.join(told)}. These means are of cells that share prompts and seeds: no test is made of them.",
-            "",
-        ]
+        return margins.rows(combinations, self.sets, head), [f"{'; '.join(told)}. {MARGINS}", ""]
+
+    def _on_common_seeds(self, results: Results) -> tuple[list[int], dict[Key, float]]:
+        """The seeds that all cells which have run share, and each cell's difference to the base there."""
+        judge = results.shop.profile.judges[0].name
+        have = {key: seeds for key, arm in self.cells.items() if (seeds := results.seeds_of(arm))}
+        seeds = sorted(set.intersection(*map(set, have.values())))
+        if not seeds:
+            return [], {}
+        base = float(results.scores(None, judge, seeds, self.model).mean())
+        return seeds, {
+            key: float(results.scores(self.cells[key], judge, seeds, self.model).mean()) - base for key in have
+        }
 
     def _tidy(self, key: Key, found: Found) -> dict[str, Any]:
         named = dict(zip(("pairs", "loss", "credit"), key, strict=True))

@@ -58,10 +58,10 @@ def leader(results: Results, arms: Sequence[Arm]) -> str:
     common = set.intersection(*(set(have[arm]) for arm in ready))
     seeds = sorted(common - screened)
     if len(common) < SURE or len(seeds) < 2:
-        lost = f", of which {_named(common & screened)} screened" if common & screened else ""
+        lost = f", of which {seeds_named(common & screened)} screened" if common & screened else ""
         return (
-            f"{len(ready)} combinations have run with {SURE} seeds or more, but share {_named(common)}{lost}: too few "
-            "to compare them."
+            f"{len(ready)} combinations have run with {SURE} seeds or more, but share {seeds_named(common)}{lost}: "
+            "too few to compare them."
         )
     return f"{_says(contest(results, ready, seeds))} {_how(seeds, len(have), screened)}"
 
@@ -110,16 +110,17 @@ def _rival(rival: Rival) -> str:
 
 
 def _how(seeds: Sequence[int], ran: int, screened: set[int]) -> str:
-    told = f"Candidates are the combinations with {SURE} seeds or more, compared on {_named(seeds)}."
+    told = f"Candidates are the combinations with {SURE} seeds or more, compared on {seeds_named(seeds)}."
     if not screened:
         return told
     return (
-        f"{told} {ran} combinations were screened with {_named(screened)} first, which flatters those that it chose: "
-        "it counts in the table above, but not in this comparison."
+        f"{told} {ran} combinations were screened with {seeds_named(screened)} first, which flatters those that it "
+        "chose: it counts in the table above, but not in this comparison."
     )
 
 
-def _named(seeds: Sequence[int] | set[int]) -> str:
+def seeds_named(seeds: Sequence[int] | set[int]) -> str:
+    """As in "seed 0", "seeds 1, 2"."""
     if not seeds:
         return "no seed"
     return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, sorted(seeds)))

@@ -1,9 +1,9 @@
 """What each set of pairs, loss and credit does on average over the rest of the heat map.
 
-    mean over cells of (score − base), each cell on its own seeds
+    mean over cells of (score − base), on the seeds that all cells have
 
 Only combinations of loss and credit that have run with every set count, and rows that stand below each other are means
-of the same, so that like is compared with like. There are no intervals: cells share prompts, seeds and pairs, and most are of one seed.
+of the same, so that like is compared with like. There are no intervals: cells share prompts, seeds and pairs.
 """
 
 from __future__ import annotations
@@ -11,31 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from tastemaker.reproduce.heat_map import Found
-
 Combination = tuple[str, str]
 """Loss and credit."""
 Complete = Mapping[Combination, Mapping[str, float]]
 """Differences to the base by set."""
 
 
-def complete(found: Mapping[tuple[str, str, str], Found], sets: Sequence[str]) -> Complete:
-    """The combinations of ``found``, (set, loss, credit) → cell, that have run with each of ``sets``."""
-    combinations = dict.fromkeys(key[1:] for key in found)
+def complete(differences: Mapping[tuple[str, str, str], float], sets: Sequence[str]) -> Complete:
+    """The combinations of ``differences``, (set, loss, credit) → value, that have run with each of ``sets``."""
+    combinations = dict.fromkeys(key[1:] for key in differences)
     return {
-        (loss, credit): {name: found[name, loss, credit].difference.value for name in sets}
+        (loss, credit): {name: differences[name, loss, credit] for name in sets}
         for loss, credit in combinations
-        if all((name, loss, credit) in found for name in sets)
+        if all((name, loss, credit) in differences for name in sets)
     }
 
 
-def rows(combinations: Complete, sets: Sequence[str], judge: str) -> list[list[str]]:
-    """Means of each set: over all combinations, of each loss over the credits that every loss has run with, and of each
-    credit over the losses that every credit has; below a head.
+def rows(combinations: Complete, sets: Sequence[str], of: str) -> list[list[str]]:
+    """Means of each set over all combinations, of each loss and of each credit, below a head that says ``of`` what.
+
+    Of a loss those credits count that every loss has run with, and of a credit the losses that every credit has.
     """
     found = [("every combination", list(combinations.values())), *_of(combinations, 0), *_of(combinations, 1)]
-    head = [f"mean {judge} − base", *sets, "combinations"]
-    return [head, *([name, *_means(values, sets), str(len(values))] for name, values in found)]
+    return [[of, *sets, "combinations"], *([name, *_means(each, sets), str(len(each))] for name, each in found)]
 
 
 def contrast(combinations: Complete, one: str, other: str) -> str:
@@ -46,7 +44,7 @@ def contrast(combinations: Complete, one: str, other: str) -> str:
 
 
 def _of(combinations: Complete, place: int) -> list[tuple[str, list[Mapping[str, float]]]]:
-    """Each loss (``place`` 0) or credit (1), with the combinations of it that all have; nothing where there are none."""
+    """Each loss (``place`` 0) or credit (1) with the combinations of it that all have; nothing where there are none."""
     by_name: dict[str, dict[str, Mapping[str, float]]] = {}
     for key, values in sorted(combinations.items()):
         by_name.setdefault(key[place], {})[key[1 - place]] = values
