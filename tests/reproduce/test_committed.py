@@ -33,13 +33,13 @@ def test_means_are_those_of_the_committed_scores(name: str, means: dict[tuple[st
         assert f"| {means[row['arm'], row['judge']]:.3f}" in page
 
 
-def test_every_arm_of_a_sentence_has_five_seeds() -> None:
+def test_every_arm_of_a_sentence_has_five_seeds_or_more() -> None:
     table = pq.read_table(WORLD / "scores.parquet", columns=["arm", "seed"]).to_pylist()
     seeds: dict[str, set[int]] = {}
     for row in table:
         seeds.setdefault(row["arm"], set()).add(row["seed"])
     told = {row["arm"] for name in TABLES for row in csv.DictReader((WORLD / f"{name}.csv").open()) if row.get("arm")}
-    assert {len(seeds[arm]) for arm in told if not arm.endswith("base")} == {5}
+    assert {len(seeds[arm]) for arm in told if not arm.endswith("base")} <= {5, 6}
 
 
 def test_the_differences_that_are_told_stand_on_the_page() -> None:
