@@ -49,3 +49,12 @@ def test_the_differences_that_are_told_stand_on_the_page() -> None:
     told = re.findall(r"\| (\+0\.\d{3} \(\+0\.\d{3} to \+0\.\d{3}\)) \|", text)
     assert len(told) >= 4
     assert [figure for figure in told if figure not in page] == []
+
+
+def test_the_means_of_the_heat_map_stand_on_the_page() -> None:
+    """Rows of three, of all pairs, the best and the random ones."""
+    text = (RESULTS / "reproduce.md").read_text(encoding="utf-8")
+    page = (WORLD / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"(\| [+−]0\.\d{3} \| [+−]0\.\d{3} \| [+−]0\.\d{3} \|)$", text, re.MULTILINE)
+    assert len(told) == 16
+    assert [row for row in told if row.replace("−", "-") not in page] == []
