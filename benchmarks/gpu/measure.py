@@ -245,6 +245,9 @@ def main() -> None:
         "--parts", nargs="+", help="these alone, on a model that an earlier call has left; all if not given"
     )
     given = words.parse_args()
+    for name in given.models:
+        if unknown := set(given.parts or ()) - {part for part, _ in parts(Place(name, given.out))}:
+            words.error(f"--parts: {name} has no {', '.join(sorted(unknown))}")
     file = given.figures or given.out / "figures.json"
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     found: dict[str, object] = {"card": card, "torch": torch.__version__}

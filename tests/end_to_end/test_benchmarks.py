@@ -26,6 +26,13 @@ def test_every_part_leaves_its_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_unknown_part_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--models", "tiny", "--parts", "nothing"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode, found.stderr.splitlines()[-1]) == (2, "measure.py: error: --parts: tiny has no nothing")
+
+
+@pytest.mark.slow
 def test_a_part_alone_goes_on_with_the_model_of_an_earlier_call(tmp_path: Path) -> None:
     for part in ("prepare", "train"):
         command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--models", "tiny", "--parts", part]

@@ -100,7 +100,7 @@ class Grid:
     def _margins(self, results: Results) -> tuple[list[list[str]], list[str]]:
         """Means over rows and columns below a head, and the best pairs against the other sets, in lines.
 
-        Nothing before two combinations have run with every set.
+        Nothing before two combinations have run with every set, and nothing in a table without the best pairs.
         """
         seeds, differences = self._on_common_seeds(results)
         combinations = margins.complete(differences, self.sets)
